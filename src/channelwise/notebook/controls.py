@@ -69,7 +69,7 @@ def control(parameter: Parameter, value: Any) -> "ipywidgets.Widget":
 
     style = {
         "description": parameter.name,
-        "description_tooltip": parameter.meaning,
+        "tooltip": parameter.meaning,
         "style": {"description_width": "9em"},
         "layout": widgets.Layout(width="34em", max_width="100%"),
     }

@@ -132,7 +132,7 @@ class Parameter:
 
     @property
     def range(self) -> str:
-        """The allowed range in words, such as `from 1 to 200` or `greater than 0`; empty if open."""
+        """The range in words, such as `from 1 to 200` or `greater than 0`; empty if open."""
         if self.choices:
             return " | ".join(str(c) for c in self.choices)
         low, above = self.bound("ge"), self.bound("gt")
