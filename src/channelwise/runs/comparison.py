@@ -1,0 +1,83 @@
+"""The page of a sweep: what was varied against what came out, as a table and a figure."""
+
+import base64
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from channelwise.runs import manifest as manifests
+from channelwise.runs.pages import write_page
+from channelwise.runs.prose import Prose
+from channelwise.runs.sweepfigure import draw
+
+
+def render_sweep(sweep_dir: Path) -> None:
+    """Writes a sweep's `report.html` from its `manifest.json`.
+
+    Args:
+      sweep_dir: The folder of one sweep.
+
+    Raises:
+      ManifestError: The folder has no readable manifest.
+    """
+    sweep = manifests.read(sweep_dir)
+    names = _result_names(sweep)
+    write_page(
+        sweep_dir / "report.html",
+        "sweep.html",
+        sweep=sweep,
+        title=Prose(strict=False).render_line(sweep["title"]),
+        varied=list(sweep["grid"]),
+        names=names,
+        points=[_row(point, names) for point in sweep["points"]],
+        good=sum(point["status"] == "succeeded" for point in sweep["points"]),
+        figures=[_figure(sweep, name) for name in names if _numbers(sweep, name)],
+        home="../../index.html",
+        ledger="../../ledger.html",
+    )
+
+
+def _result_names(sweep: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Every recorded result of any point, in the order recorded, with its unit and meaning."""
+    names: dict[str, dict[str, str]] = {}
+    for point in sweep["points"]:
+        for result in point["results"] or ():
+            row = {"unit": result["unit"], "meaning": result["meaning"]}
+            names.setdefault(result["name"], row)
+    return names
+
+
+def _row(point: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    values = {result["name"]: result["value"] for result in point["results"] or ()}
+    return {
+        "parameters": point["parameters"],
+        "values": [values.get(name) for name in names],
+        "status": point["status"],
+        "message": point["message"],
+        "href": quote(f"{point['folder']}/report.html"),
+        "wall_s": (point["cost"] or {}).get("wall_s"),
+    }
+
+
+def _numbers(sweep: Mapping[str, Any], name: str) -> list[tuple[dict[str, Any], float]]:
+    """The parameters and the value of each good point that recorded this result as a number."""
+    return [
+        (point["parameters"], float(result["value"]))
+        for point in sweep["points"]
+        if point["status"] == "succeeded"
+        for result in point["results"] or ()
+        if result["name"] == name and is_number(result["value"])
+    ]
+
+
+def is_number(value: Any) -> bool:
+    """A finite number; truth values are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _figure(sweep: Mapping[str, Any], name: str) -> dict[str, str]:
+    unit = _result_names(sweep)[name]["unit"]
+    png, alt = draw(sweep["grid"], _numbers(sweep, name), name=name, unit=unit)
+    return {"source": f"data:image/png;base64,{base64.b64encode(png).decode()}", "alt": alt}

@@ -1,0 +1,266 @@
+"""A notebook's cells as the blocks of a page: text, folded code, figures, tables, results."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from channelwise.notebook.outputs import ANSWER, CLAIMS, RECORD, TABLE
+from channelwise.runs.highlight import highlighted
+from channelwise.runs.prose import Prose, RenderError
+from channelwise.runs.sanitize import clean
+
+LONGEST_TEXT = 12_000
+"""Characters of printed text shown for one output; the notebook beside the page has the rest."""
+
+ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+TITLE = re.compile(r"\A\s*# +(?P<title>.+?)\s*#*\s*(?:\n|\Z)")
+QUESTION = re.compile(r"^\*\*Question\.?\*\*\.?\s+(?P<question>.+?)\s*(?:\n\s*\n|\Z)", re.M | re.S)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass
+class Block:
+    """One piece of the page; `kind` names the part of the template that draws it.
+
+    Attributes:
+      kind: prose, code, figure, table, text, records, claims, html or error.
+      html: The block's safe HTML, where it has any.
+      data: What its template part needs otherwise.
+    """
+
+    kind: str
+    html: Markup = field(default_factory=Markup)
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Story:
+    """The page's middle: everything between the parameters and the appendix.
+
+    Attributes:
+      title: The first heading, as HTML; empty if the notebook has none.
+      question: The chapter's question, as HTML; empty if none.
+      setup: The code of the imports and the parameters.
+      blocks: What follows, in order.
+      headings: Level, id and HTML of every heading.
+      answer: The markdown of the last answer, if any.
+      notes: What a reader should know about this page (a figure without a description, say).
+      unrun: How many code cells stand after the cell at which the run ended.
+    """
+
+    title: Markup = field(default_factory=Markup)
+    question: Markup = field(default_factory=Markup)
+    setup: list[Markup] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    headings: list[tuple[int, str, Markup]] = field(default_factory=list)
+    answer: str | None = None
+    notes: list[str] = field(default_factory=list)
+    unrun: int = 0
+
+
+def tell(cells: Sequence[Mapping[str, Any]], *, stop_after: int | None = None) -> Story:
+    """Lays out a notebook's cells.
+
+    Args:
+      cells: The cells in nbformat 4 form.
+      stop_after: Index of the cell at which the run ended, if it did not get to the end; nothing
+        behind it is told, because nothing behind it was computed.
+
+    Raises:
+      RenderError: A text of the notebook cannot be rendered (a formula, a remote image).
+    """
+    teller = _Teller()
+    last_setup = _last_setup_cell(cells)
+    for index, cell in enumerate(cells):
+        if stop_after is not None and index > stop_after:
+            teller.story.unrun += _is_code(cell)
+        elif cell["cell_type"] == "markdown":
+            teller.markdown(index, cell)
+        elif _is_code(cell):
+            teller.code(index, cell, setup=index <= last_setup, ended_here=index == stop_after)
+    teller.story.headings = [(level, at, Markup(h)) for level, at, h in teller.authored.headings]
+    return teller.story
+
+
+def text_of(value: str | Sequence[str]) -> str:
+    """A multi-line text of the notebook format, which may be stored as a list of lines."""
+    return value if isinstance(value, str) else "".join(value)
+
+
+def plain(text: str) -> str:
+    """Text without terminal colours and control characters."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", ANSI.sub("", text.replace("\r\n", "\n")))
+
+
+class _Teller:
+    """Collects the story while the cells go by."""
+
+    def __init__(self) -> None:
+        self.story = Story()
+        self.authored = Prose(strict=True)
+        self.computed = Prose(strict=False)
+        self.figures = 0
+        self.claims = 0
+
+    def markdown(self, index: int, cell: Mapping[str, Any]) -> None:
+        text = text_of(cell["source"])
+        if not self.story.title:
+            text = self._take_title(text)
+        if not text.strip():
+            return
+        try:
+            html = self.authored.render(text, cell.get("attachments"))
+        except RenderError as error:
+            raise RenderError(f"Cell {index} cannot be rendered. {error}") from error
+        self.story.blocks.append(Block("prose", html))
+
+    def _take_title(self, text: str) -> str:
+        """Hoists the title and the question out of the first text."""
+        title = TITLE.search(text)
+        if title:
+            self.story.title = self.authored.render_line(title["title"])
+            text = text[title.end() :]
+        question = QUESTION.search(text)
+        if question:
+            self.story.question = self.authored.render_line(question["question"])
+            text = text[: question.start()] + text[question.end() :]
+        return text
+
+    def code(self, index: int, cell: Mapping[str, Any], *, setup: bool, ended_here: bool) -> None:
+        source = text_of(cell["source"]).strip("\n")
+        outputs = cell.get("outputs", [])
+        failed = ended_here or any(output["output_type"] == "error" for output in outputs)
+        if setup and not failed:
+            self.story.setup.append(highlighted(source))
+        else:
+            lines = source.count("\n") + 1
+            data = {"lines": lines, "open": failed, "cell": index}
+            self.story.blocks.append(Block("code", highlighted(source), data))
+        for block in _joined(self._output(index, output) for output in outputs):
+            self.story.blocks.append(block)
+
+    def _output(self, index: int, output: Mapping[str, Any]) -> Block | None:
+        kind = output["output_type"]
+        if kind == "stream":
+            return self._stream(output)
+        if kind == "error":
+            return self._error(output)
+        data, metadata = output.get("data", {}), output.get("metadata", {})
+        if ANSWER in data:
+            self.story.answer = data[ANSWER]["markdown"]
+            return None
+        if WIDGET in data:
+            return None
+        return self._shown(index, data, metadata)
+
+    def _shown(self, index: int, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Block:
+        if CLAIMS in data:
+            self.claims += 1
+            anchor = "claims" if self.claims == 1 else f"claims-{self.claims}"
+            return Block("claims", data={"rows": data[CLAIMS]["claims"], "id": anchor})
+        if RECORD in data:
+            return Block("records", data={"rows": [data[RECORD]]})
+        if TABLE in data:
+            return Block("table", data=table_block(data[TABLE]))
+        if "text/markdown" in data:
+            return Block("prose", self.computed.render(text_of(data["text/markdown"])))
+        for image in ("image/png", "image/jpeg"):
+            if image in data:
+                return self._figure(index, image, text_of(data[image]), metadata.get(image, {}))
+        if "text/html" in data:
+            return Block("html", clean(text_of(data["text/html"])))
+        return Block("text", data={"text": _shortened(text_of(data.get("text/plain", "")))})
+
+    def _figure(self, index: int, kind: str, data: str, metadata: Mapping[str, Any]) -> Block:
+        self.figures += 1
+        alt = str(metadata.get("alt", "")).strip()
+        if not alt:
+            alt = f"Figure {self.figures}, without a description."
+            self.story.notes.append(
+                f"Figure {self.figures} (cell {index}) has no description; "
+                "show it with figures.show(figure, alt=…)."
+            )
+        source = f"data:{kind};base64,{''.join(data.split())}"
+        width = metadata.get("width")
+        width = int(width) if isinstance(width, int | float) and 0 < width < 10_000 else None
+        values = {"source": source, "alt": alt, "width": width, "number": self.figures}
+        return Block("figure", data=values)
+
+    def _stream(self, output: Mapping[str, Any]) -> Block | None:
+        if output.get("name") == "stderr":
+            return None  # listed under "Warnings", from the manifest
+        text = _shortened(text_of(output["text"]))
+        return Block("text", data={"text": text}) if text.strip() else None
+
+    def _error(self, output: Mapping[str, Any]) -> Block:
+        trace = plain("\n".join(output.get("traceback", [])))
+        name, value = plain(output.get("ename", "")), plain(output.get("evalue", ""))
+        return Block("error", data={"name": name, "value": value, "trace": _shortened(trace)})
+
+
+def table_block(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored table with its columns marked as numbers or words, so that numbers line up."""
+    columns, rows = table["columns"], table["rows"]
+    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+    return {
+        "caption": table.get("caption", ""),
+        "columns": list(zip(columns, numeric, strict=True)),
+        "rows": [list(zip(row, numeric, strict=True)) for row in rows],
+    }
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"[-−+]?(\d[\d  ,]*\.?\d*(e[-+]?\d+)?|∞)\s*%?|–|", str(cell).strip()))
+
+
+def _joined(blocks: Iterator[Block | None]) -> Iterator[Block]:
+    """Puts neighbouring results of one cell into one list, and printed lines into one text."""
+    held: Block | None = None
+    for block in blocks:
+        if block is None:
+            continue
+        if held and held.kind == block.kind == "records":
+            held.data["rows"] += block.data["rows"]
+        elif held and held.kind == block.kind == "text":
+            held.data["text"] = held.data["text"].rstrip("\n") + "\n" + block.data["text"]
+        else:
+            if held:
+                yield held
+            held = block
+    if held:
+        yield held
+
+
+def _shortened(text: str) -> str:
+    text = plain(text).rstrip("\n")
+    if len(text) <= LONGEST_TEXT:
+        return text
+    half = LONGEST_TEXT // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n… {left_out:,} characters left out …\n{text[-half:]}"
+
+
+def _is_code(cell: Mapping[str, Any]) -> bool:
+    tags = cell.get("metadata", {}).get("tags", [])
+    return (
+        cell["cell_type"] == "code"
+        and "explore" not in tags
+        and bool(text_of(cell["source"]).strip())
+    )
+
+
+def _last_setup_cell(cells: Sequence[Mapping[str, Any]]) -> int:
+    """Index of the cell that calls `start`, else of the last parameters cell, else -1."""
+    last = -1
+    for index, cell in enumerate(cells):
+        if not _is_code(cell):
+            continue
+        tags = cell.get("metadata", {}).get("tags", [])
+        if "parameters" in tags or "injected-parameters" in tags:
+            last = index
+        elif re.search(r"^start\(", text_of(cell["source"]), re.MULTILINE):
+            return index
+    return last
