@@ -1,0 +1,285 @@
+"""The roof: the `channelwise` command.
+
+Each command imports what it needs when it is called, so that `--help` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_INTRO = """\
+Executable notebooks: run them with your own parameters and data, read one report a run.
+
+  channelwise list                          what there is, and how it stands
+  channelwise describe 01_activations       what can be changed in a notebook
+  channelwise run 01_activations            run it; the report is one HTML file
+  channelwise run 01 -p depth=50            the same with another value
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        0 if everything succeeded, 1 if something ran and failed, 2 for a mistake in the command,
+        130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    from channelwise.notebook.parameters import ParameterError
+    from channelwise.runs.errors import UsageError
+
+    try:
+        return options.command(options)
+    except (UsageError, ParameterError) as error:
+        print(f"channelwise: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone; nothing is left to say to it
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="channelwise",
+        description=_INTRO,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="`channelwise COMMAND --help` explains a command with examples.",
+    )
+    from channelwise import __version__
+
+    parser.add_argument("--version", action="version", version=f"channelwise {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_run, _sweep, _report, _list, _describe, _refresh, _predict):
+        add(commands)
+    return parser
+
+
+def _command(commands, name: str, summary: str, details: str, examples: str, action):
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{details}\n\nexamples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=action)
+    return parser
+
+
+def _folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the reports (default: reports)"
+    )
+    parser.add_argument(
+        "--notebooks",
+        type=Path,
+        metavar="DIR",
+        help="folder of the notebooks (default: the nearest `notebooks` from here upwards)",
+    )
+
+
+def _running(parser: argparse.ArgumentParser, jobs: int) -> None:
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a parameter (repeat for more); see `channelwise describe NOTEBOOK`",
+    )
+    parser.add_argument(
+        "-f",
+        dest="set",
+        metavar="FILE",
+        help="a YAML file of parameters, or the bare name of one of the notebook's sets",
+    )
+    parser.add_argument("--name", help="name of the run, the folder of its report")
+    parser.add_argument(
+        "--timeout", type=_positive, metavar="SECONDS", help="end a run that takes longer"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="run again even if nothing has changed"
+    )
+    parser.add_argument(
+        "--jobs", type=_count, default=jobs, metavar="N", help=f"runs at a time (default: {jobs})"
+    )
+    _folders(parser)
+
+
+def _run(commands) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "run notebooks and write their reports",
+        "Runs notebooks without opening them, each with one report,\n"
+        "reports/NOTEBOOK/NAME/report.html. What has not changed since its last good run is not\n"
+        "run again.",
+        "  channelwise run --all\n"
+        "  channelwise run 01_activations -p depth=50 -p activation=tanh\n"
+        "  channelwise run 04_tabular -f params/04_tabular/credit.yaml\n"
+        "  channelwise run 04_tabular -p data=my.csv --name mine",
+        _do_run,
+    )
+    parser.add_argument(
+        "notebooks_to_run",
+        nargs="*",
+        metavar="NOTEBOOK",
+        help="a name such as 01_activations, the beginning of one, or a path",
+    )
+    parser.add_argument("--all", action="store_true", help="every notebook")
+    _running(parser, jobs=1)
+
+
+def _do_run(options: argparse.Namespace) -> int:
+    from channelwise.runs import commands
+
+    return commands.run(options)
+
+
+def _sweep(commands) -> None:
+    parser = _command(
+        commands,
+        "sweep",
+        "run a notebook over a grid of parameters and compare",
+        "Runs a notebook at every combination of the values given with -g, several at a time, and\n"
+        "ends in one comparative report: reports/NOTEBOOK/SWEEP/report.html.",
+        "  channelwise sweep 04_tabular -g learning_rate=1e-4,1e-3,1e-2 -g seed=0..4 --jobs 2\n"
+        "  channelwise sweep 01_activations -g activation=relu,tanh -p depth=50 --name two",
+        _do_sweep,
+    )
+    parser.add_argument("notebook", metavar="NOTEBOOK", help="as in `channelwise run`")
+    parser.add_argument(
+        "-g",
+        dest="grid",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="values of a parameter: 1,2,3 or 0..4 (both ends included); repeat for more",
+    )
+    _running(parser, jobs=2)
+
+
+def _do_sweep(options: argparse.Namespace) -> int:
+    from channelwise.runs import commands
+
+    return commands.sweep(options)
+
+
+def _report(commands) -> None:
+    parser = _command(
+        commands,
+        "report",
+        "write the index of all reports again",
+        "Writes reports/index.html from the runs that are there.",
+        "  channelwise report",
+        _do_report,
+    )
+    _folders(parser)
+
+
+def _do_report(options: argparse.Namespace) -> int:
+    from channelwise.runs import commands
+
+    return commands.report(options)
+
+
+def _list(commands) -> None:
+    parser = _command(
+        commands,
+        "list",
+        "list notebooks and runs with their status",
+        "Lists every notebook and every run with its status.",
+        "  channelwise list",
+        _do_list,
+    )
+    _folders(parser)
+
+
+def _do_list(options: argparse.Namespace) -> int:
+    from channelwise.runs import commands
+
+    return commands.list_runs(options)
+
+
+def _describe(commands) -> None:
+    parser = _command(
+        commands,
+        "describe",
+        "say what can be changed in a notebook",
+        "Lists a notebook's parameters with type, range, default and meaning, and its sets.",
+        "  channelwise describe 01_activations",
+        _do_describe,
+    )
+    parser.add_argument("notebook", metavar="NOTEBOOK", help="as in `channelwise run`")
+    _folders(parser)
+
+
+def _do_describe(options: argparse.Namespace) -> int:
+    from channelwise.runs import commands
+
+    return commands.describe(options)
+
+
+def _refresh(commands) -> None:
+    parser = _command(
+        commands,
+        "refresh",
+        "execute the committed notebooks in place",
+        "Executes notebooks at their defaults and stores the outputs in the notebooks themselves,\n"
+        "without what differs from one execution to the next. Nothing changes if a cell fails.",
+        "  channelwise refresh\n  channelwise refresh 01_activations",
+        _do_refresh,
+    )
+    parser.add_argument("notebooks_to_run", nargs="*", metavar="NOTEBOOK", help="default: all")
+    parser.add_argument("--timeout", type=_positive, metavar="SECONDS", help="limit for each")
+    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="notebooks at a time")
+    _folders(parser)
+
+
+def _do_refresh(options: argparse.Namespace) -> int:
+    from channelwise.runs import commands
+
+    return commands.refresh(options)
+
+
+def _predict(commands) -> None:
+    parser = _command(
+        commands,
+        "predict",
+        "predict for the rows of a new file with a saved model",
+        "Reads a model saved by chapter 4 and predicts for every row of a CSV or Parquet file.",
+        "  channelwise predict model/ new.csv\n  channelwise predict model/ new.csv -o scored.csv",
+        _do_predict,
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="folder of the saved model")
+    parser.add_argument("data", type=Path, metavar="NEW.csv", help="rows to predict for")
+    parser.add_argument(
+        "-o", dest="output", type=Path, metavar="OUT.csv", help="where to write (default: screen)"
+    )
+
+
+def _do_predict(options: argparse.Namespace) -> int:
+    from channelwise.learning.predict import predict_file
+
+    predict_file(options.model, options.data, options.output)
+    return 0
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number greater than 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

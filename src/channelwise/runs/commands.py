@@ -1,0 +1,162 @@
+"""The commands that have to do with runs, as the command line calls them."""
+
+import sys
+import textwrap
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from channelwise.runs import manifest
+from channelwise.runs.errors import UsageError
+from channelwise.runs.folder import writing
+from channelwise.runs.locate import Project
+from channelwise.runs.plan import make_plan, read_schema, spell
+from channelwise.runs.run import make_runs
+from channelwise.runs.values import parse_assignments, parse_grid
+
+
+def run(options: Namespace) -> int:
+    """`channelwise run`."""
+    project = _project(options)
+    notebooks = _chosen(project, options.notebooks_to_run, options.all)
+    assignments = parse_assignments(options.parameters)
+    plans = [
+        make_plan(project, notebook, assignments, set_text=options.set, name=options.name)
+        for notebook in notebooks
+    ]
+    outcomes = make_runs(plans, jobs=options.jobs, timeout=options.timeout, force=options.force)
+    _write_index(project)
+    return _exit_code(len(plans), outcomes)
+
+
+def sweep(options: Namespace) -> int:
+    """`channelwise sweep`."""
+    from channelwise.runs import report
+    from channelwise.runs.sweep import make_sweep
+
+    project = _project(options)
+    grid = parse_grid(options.grid)
+    if not grid:
+        raise UsageError("a sweep needs a grid; add one with -g, such as -g seed=0..4.")
+    folder, record, outcomes = make_sweep(
+        project,
+        project.notebook(options.notebook),
+        grid,
+        fixed=parse_assignments(options.parameters),
+        set_text=options.set,
+        name=options.name,
+        jobs=options.jobs,
+        timeout=options.timeout,
+        force=options.force,
+    )
+    with writing(folder):
+        report.render_sweep(folder)
+    _write_index(project)
+    print(f"{record['status']:<11} {folder.parent.name}/{folder.name}  {folder / 'report.html'}")
+    if record["error"]:
+        print(f"            {record['error']['message']}")
+    return _exit_code(len(record["points"]), outcomes)
+
+
+def report(options: Namespace) -> int:
+    """`channelwise report`."""
+    project = _project(options)
+    if not project.reports.is_dir():
+        raise UsageError(
+            f"there are no reports in {project.reports}; make some with `channelwise run --all`."
+        )
+    _write_index(project)
+    print(project.reports / "index.html")
+    return 0
+
+
+def list_runs(options: Namespace) -> int:
+    """`channelwise list`."""
+    project = _project(options)
+    found = manifest.find(project.reports)
+    for notebook in project.all_notebooks():
+        runs = [(f, m) for f, m in found if m["notebook"] == notebook.stem]
+        print(notebook.stem if runs else f"{notebook.stem}\n  not run yet")
+        for folder, record in runs:
+            _print_run(folder, record)
+    known = {notebook.stem for notebook in project.all_notebooks()}
+    for folder, record in found:
+        if record["notebook"] not in known:
+            print(record["notebook"])
+            _print_run(folder, record)
+    return 0
+
+
+def describe(options: Namespace) -> int:
+    """`channelwise describe`."""
+    project = _project(options)
+    notebook = project.notebook(options.notebook)
+    schema = read_schema(notebook)
+    print(f"{notebook.stem} has these parameters; set one with -p NAME=VALUE.\n")
+    for parameter in schema.parameters:
+        kind = parameter.kind + (" or none" if parameter.optional else "")
+        allowed = f", {parameter.range}" if parameter.range else ""
+        print(f"  {parameter.name} = {spell(parameter.default)}")
+        print(textwrap.indent(f"{kind}{allowed}\n{parameter.meaning}".rstrip(), " " * 6))
+    sets = project.parameter_sets(notebook)
+    if sets:
+        print("\nParameter sets; use one with -f NAME.\n")
+        for path in sets:
+            print(f"  {path.stem:<16}{_first_comment(path)}".rstrip())
+    return 0
+
+
+def refresh(options: Namespace) -> int:
+    """`channelwise refresh`."""
+    from channelwise.runs.refresh import refresh_notebooks
+
+    project = _project(options)
+    notebooks = _chosen(project, options.notebooks_to_run, not options.notebooks_to_run)
+    good = refresh_notebooks(notebooks, jobs=options.jobs, timeout=options.timeout)
+    return 0 if good else 1
+
+
+def _project(options: Namespace) -> Project:
+    return Project.find(options.notebooks, options.out)
+
+
+def _chosen(project: Project, texts: list[str], everything: bool) -> list[Path]:
+    if everything and texts:
+        raise UsageError("give either notebooks or --all, not both.")
+    if everything:
+        notebooks = project.all_notebooks()
+        if not notebooks:
+            raise UsageError(f"there are no notebooks in {project.notebooks}; see --notebooks.")
+        return notebooks
+    if not texts:
+        raise UsageError("name a notebook, such as 01_activations, or give --all.")
+    return list(dict.fromkeys(project.notebook(text) for text in texts))
+
+
+def _write_index(project: Project) -> None:
+    from channelwise.runs import report
+
+    with writing(project.reports / "index.html"):
+        report.render_index(project.reports)
+
+
+def _exit_code(planned: int, outcomes: list[Any]) -> int:
+    if len(outcomes) < planned or any(o.status == "interrupted" for o in outcomes):
+        print(
+            "channelwise: interrupted; the reports of before are still in place.", file=sys.stderr
+        )
+        return 130
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _print_run(folder: Path, record: dict[str, Any]) -> None:
+    seconds = (record.get("cost") or {}).get("wall_s")
+    took = f"{seconds:.1f} s" if seconds else ""
+    print(f"  {record['status']:<12} {record['name']:<20} {record['started']}  {took}".rstrip())
+    if record["error"]:
+        print(f"               {record['error']['message']}")
+
+
+def _first_comment(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")

@@ -1,0 +1,191 @@
+"""Makes runs: each in its own hidden folder, put in its place when it is whole."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from channelwise.runs import hashes, manifest
+from channelwise.runs.account import begin, finish
+from channelwise.runs.folder import RunFolder, cannot_write
+from channelwise.runs.plan import Plan
+from channelwise.runs.progress import Progress
+from channelwise.runs.workers import Pool, Request, Result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a planned run ended.
+
+    Attributes:
+        plan: What was planned.
+        status: The manifest's status, or `unchanged` if nothing had to be done.
+        message: One sentence on what went wrong; empty if nothing did.
+        folder: Where the result is.
+        wall_s: Seconds it took.
+    """
+
+    plan: Plan
+    status: str
+    message: str
+    folder: Path
+    wall_s: float
+
+    @property
+    def good(self) -> bool:
+        """Whether the report in place is a good one of these very inputs."""
+        return self.status in ("succeeded", "unchanged")
+
+
+def make_runs(
+    plans: Sequence[Plan],
+    *,
+    jobs: int = 1,
+    timeout: float | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Executes planned runs and renders their reports.
+
+    Args:
+        plans: What to run; two plans for one place count once.
+        jobs: How many to run at a time.
+        timeout: Seconds after which a run is ended.
+        force: Whether to run again what has not changed.
+        progress: Where to show how far it is.
+
+    Returns:
+        One outcome a plan, in the same order. After Ctrl-C the runs that had not begun are missing.
+
+    Raises:
+        UsageError: if a place cannot be written, or another process is running there. Nothing has
+            been run then.
+    """
+    progress = progress or Progress(len(plans))
+    tasks = {
+        plan.base / plan.name: _RunTask(plan, timeout, force, _announce(progress)) for plan in plans
+    }
+    with contextlib.ExitStack() as locks:
+        for task in tasks.values():
+            task.folder.acquire()
+            locks.callback(task.folder.release)
+        whole = Pool(min(jobs, max(len(tasks), 1)), progress).run(list(tasks.values()))
+        if not whole:
+            for task in tasks.values():
+                task.interrupt()
+    return [task.outcome for task in tasks.values() if task.outcome]
+
+
+class _RunTask:
+    """One run: execute, then render, then take the place of the last one."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        timeout: float | None,
+        force: bool,
+        announce: Callable[[Outcome], None],
+    ) -> None:
+        self.plan, self.timeout, self.force, self.announce = plan, timeout, force, announce
+        self.label = plan.label
+        self.folder = RunFolder(plan.base, plan.name)
+        self.manifest: dict[str, Any] | None = None
+        self.outcome: Outcome | None = None
+
+    def start(self) -> Request | None:
+        self.began = time.monotonic()
+        if not self.force and self._unchanged():
+            self._end("unchanged", "", self.folder.final)
+            return None
+        try:
+            self.folder.begin()
+            self.manifest = begin(self.plan)
+            manifest.write(self.folder.running, self.manifest)
+        except OSError as error:
+            self._give_up(error)
+            return None
+        return {
+            "do": "execute",
+            "notebook": str(self.plan.notebook),
+            "to": str(self.folder.running / "notebook.ipynb"),
+            "parameters": self.plan.overrides,
+            "cwd": str(self.plan.notebook.parent),
+        }
+
+    def proceed(self, result: Result) -> Request | None:
+        try:
+            if self.manifest["status"] == "running":
+                finish(self.manifest, result, self.folder.running, self.timeout)
+                manifest.write(self.folder.running, self.manifest)
+                if result.status != "interrupted":
+                    return {"do": "render", "folder": str(self.folder.running)}
+            elif result.status != "succeeded":
+                self._report_failed(result)
+            self._settle()
+        except OSError as error:
+            self._give_up(error)
+        return None
+
+    def interrupt(self) -> None:
+        """Ends the run if the user stopped it between two requests."""
+        if self.manifest and not self.outcome:
+            self.proceed(Result("interrupted"))
+
+    def _unchanged(self) -> bool:
+        try:
+            known = manifest.read(self.folder.final)
+        except manifest.ManifestError:
+            return False
+        return (
+            (self.folder.final / "report.html").is_file()
+            and known["hashes"]["report"] == hashes.of_renderer()
+            and manifest.same_inputs(known, self.plan.fingerprint, hashes.versions())
+        )
+
+    def _report_failed(self, result: Result) -> None:
+        """The numbers are there, but their report could not be written."""
+        if self.manifest["status"] == "succeeded":
+            self.manifest["status"] = "failed"
+            why = result.error.get("evalue") or result.error.get("words") or result.status
+            self.manifest["error"] = manifest.failure(
+                f"The report could not be written: {why}.",
+                ename=result.error.get("ename"),
+                evalue=result.error.get("evalue"),
+            )
+            manifest.write(self.folder.running, self.manifest)
+
+    def _settle(self) -> None:
+        good = self.manifest["status"] == "succeeded"
+        self.folder.keep() if good else self.folder.keep_failed()
+        message = "" if good else self.manifest["error"]["message"]
+        place = self.folder.final if good else self.folder.failed
+        self._end(self.manifest["status"], message, place)
+
+    def _give_up(self, error: OSError) -> None:
+        """Not even the manifest can be written; the last good run stays."""
+        with contextlib.suppress(OSError):
+            self.folder.discard()
+        self._end("failed", cannot_write(self.folder.final, error), self.folder.final)
+
+    def _end(self, status: str, message: str, place: Path) -> None:
+        wall = time.monotonic() - self.began
+        self.outcome = Outcome(self.plan, status, message, place, wall)
+        self.announce(self.outcome)
+
+
+def _announce(progress: Progress) -> Callable[[Outcome], None]:
+    def announce(outcome: Outcome) -> None:
+        took = "" if outcome.status == "unchanged" else f"  {outcome.wall_s:.1f} s"
+        place = _shown(outcome.folder / "report.html" if outcome.good else outcome.folder)
+        progress.say(f"{outcome.status:<11} {outcome.plan.label}{took}  {place}")
+        if outcome.message:
+            progress.say(f"            {outcome.message}")
+
+    return announce
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
