@@ -258,6 +258,7 @@ def focal(
 
 
 @jax.custom_jvp
+@jax.jit
 def _fade(t: Array, γ: Array) -> Array:
     return times(sigmoid(-t) ** γ, softplus(-t))
 

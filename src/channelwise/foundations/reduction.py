@@ -53,6 +53,7 @@ def reduce_losses(
     raise ValueError(f"Unknown reduction {reduction!r}: use 'mean', 'sum' or 'none'.")
 
 
+@jax.jit
 def times(w: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The product w x in which w = 0 wins over x = ±∞ or NaN, in value and gradient."""
     return w * jnp.where((w == 0) & ~jnp.isfinite(x), 0, x)
