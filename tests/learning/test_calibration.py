@@ -201,3 +201,8 @@ def test_bad_values_are_refused_in_a_sentence():
             f(*arguments, **options)
     with pytest.raises(ValueError, match=r"level must lie between 0 and 1, got 1\.5"):
         calibration.reliability_curve(*good, level=1.5)
+
+
+def test_a_certain_logit_cannot_be_tempered():
+    with pytest.raises(ValueError, match="Logits must be finite, got inf"):
+        calibration.fit_temperature(jnp.array([1.0, jnp.inf]), jnp.array([0, 1]))

@@ -7,8 +7,12 @@ whether it was right.
 
 from typing import Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int, Shaped
+from jaxtyping import Array, ArrayLike, Float, Int, Shaped
+
+from channelwise.foundations.losses import binary_cross_entropy, softmax_cross_entropy
 
 Bins = Literal["width", "mass"]
 
@@ -224,29 +228,39 @@ def fit_temperature(
       T > 0, without unit.
 
     Raises:
-      ValueError: if shapes differ or there are no rows.
+      ValueError: if a logit is infinite or NaN, shapes differ or there are no rows.
 
     Numerical note: the loss is convex in 1/T, so its slope has at most one zero, found by
     Brent's method.
 
     Source: Guo, Pleiss, Sun, Weinberger 2017, §4.2.
     """
-    import jax
-    import jax.numpy as jnp
     from scipy.optimize import brentq
 
-    from channelwise.foundations.losses import binary_cross_entropy, softmax_cross_entropy
-
     z, y = jnp.asarray(logits), jnp.asarray(labels)
-    loss = softmax_cross_entropy if z.ndim > 1 else binary_cross_entropy
-    slope = jax.jit(jax.grad(lambda log_T: loss(z / jnp.exp(log_T), y)))
+    if not jnp.isfinite(z).all():
+        raise ValueError(
+            f"Logits must be finite, got {z[~jnp.isfinite(z)][0]}: no temperature tempers "
+            "certainty. Take them before the probabilities round to 0 or 1."
+        )
+
+    def slope(log_T: float) -> float:
+        return float(_loss_slope(jnp.asarray(log_T, z.dtype), z, y))
+
     end = float(np.log(limit))
-    at = lambda log_T: float(slope(jnp.asarray(log_T, z.dtype)))  # noqa: E731
-    if at(-end) >= 0:
+    if slope(-end) >= 0:
         return 1 / limit
-    if at(end) <= 0:
+    if slope(end) <= 0:
         return limit
-    return float(np.exp(brentq(at, -end, end, xtol=1e-6)))
+    return float(np.exp(brentq(slope, -end, end, xtol=1e-6)))
+
+
+@jax.jit
+@jax.grad
+def _loss_slope(log_T: Array, z: Array, y: Array) -> Array:
+    """The derivative of the cross-entropy of z / T by ln T."""
+    loss = softmax_cross_entropy if z.ndim > 1 else binary_cross_entropy
+    return loss(z / jnp.exp(log_T), y)
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
