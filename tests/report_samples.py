@@ -26,7 +26,7 @@ MAP = r"""## The variance map
 
 A layer of weights with variance $\sigma_w^2/n$ sends the mean square $q$ of its input to
 
-$$q \mapsto \sigma_w^2\,\mathbb{E}\left[\phi(\sqrt{q}\,z)^2\right], \qquad z \sim \mathcal{N}(0, 1),$$
+$$q \mapsto \sigma_w^2\,\mathbb{E}[\phi(\sqrt{q}\,z)^2], \qquad z \sim \mathcal{N}(0, 1),$$
 
 and the gradient's mean square is multiplied, *layer by layer*, by
 
@@ -177,8 +177,12 @@ def chapter() -> list[dict]:
         code("table(frame, caption=...)", table_output(), prints("careful\n", "stderr")),
         code("frame", shows({"text/html": hostile_html(), "text/plain": "frame"})),
         text("## The claims, recomputed"),
-        code("claims(rows)", shows({"application/vnd.channelwise.claims+json": {"claims": CLAIMS}})),
-        code("answer(...)", shows({"application/vnd.channelwise.answer+json": {"markdown": ANSWER}})),
+        code(
+            "claims(rows)", shows({"application/vnd.channelwise.claims+json": {"claims": CLAIMS}})
+        ),
+        code(
+            "answer(...)", shows({"application/vnd.channelwise.answer+json": {"markdown": ANSWER}})
+        ),
         text("## Conclusion\n\nTry `depth = 100`.\n\n```python\nrun(depth=100)\n```"),
         code("explore(draw, globals(), ['depth'])", tags=("explore", "nbval-skip"), ran=False),
     ]

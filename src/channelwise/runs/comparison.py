@@ -29,9 +29,9 @@ def render_sweep(sweep_dir: Path) -> None:
         "sweep.html",
         sweep=sweep,
         title=Prose(strict=False).render_line(sweep["title"]),
-        varied=list(sweep["grid"]),
+        varied={name: all(map(is_number, values)) for name, values in sweep["grid"].items()},
         names=names,
-        points=[_row(point, names) for point in sweep["points"]],
+        points=[_row(sweep_dir, point, names) for point in sweep["points"]],
         good=sum(point["status"] == "succeeded" for point in sweep["points"]),
         figures=[_figure(sweep, name) for name in names if _numbers(sweep, name)],
         home="../../index.html",
@@ -49,14 +49,15 @@ def _result_names(sweep: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return names
 
 
-def _row(point: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+def _row(sweep_dir: Path, point: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    page = f"{point['folder']}/report.html"
     values = {result["name"]: result["value"] for result in point["results"] or ()}
     return {
         "parameters": point["parameters"],
         "values": [values.get(name) for name in names],
         "status": point["status"],
         "message": point["message"],
-        "href": quote(f"{point['folder']}/report.html"),
+        "href": quote(page) if (sweep_dir / page).exists() else "",
         "wall_s": (point["cost"] or {}).get("wall_s"),
     }
 

@@ -92,4 +92,5 @@ def _line(reports_dir: Path, folder: Path, run: Mapping[str, Any]) -> dict[str, 
         "href": quote(path.as_posix()) if (reports_dir / path).exists() else "",
         "message": run["error"]["message"] if run["error"] else "",
         "sweep": run["kind"] == "sweep",
+        "attempt": run["status"] != "succeeded" and folder.name != run["name"],
     }

@@ -25,6 +25,19 @@ REWRITES = (
 LIMITS = {"max", "min", "sup", "inf", "lim", "arg\u2009min", "arg\u2009max"}
 CONTAINERS = {"math", "mrow", "mstyle", "mtd", "msqrt"}
 OPENING = {"(", "[", "{", "|", "‖", "⟨"}
+TIGHT = {"|", "‖", "/"}  # operators that TeX sets without space around them
+LETTERLIKE = {"∞", "⊤", "⊥", "∅", "∇"}  # symbols that TeX spaces like letters
+
+# All that latex2mathml writes; anything else came out of the text of a formula.
+TAGS = re.compile(
+    r"math|m[inos]|mrow|mtext|mspace|mstyle|mfrac|msqrt|mroot|msub|msup|msubsup|munder|mover"
+    r"|munderover|mmultiscripts|mprescripts|mtable|mtr|mtd|mpadded|mphantom|menclose|none"
+)
+ATTRIBUTES = re.compile(
+    r"accent|accentunder|column(align|lines|spacing)|depth|display|displaystyle|fence|form|height"
+    r"|largeop|linethickness|[lr]space|math(color|variant)|maxsize|minsize|movablelimits|notation"
+    r"|row(lines|spacing)|scriptlevel|separator|stretchy|symmetric|voffset|width"
+)
 
 # (letter class, variant) -> first code point of the mathematical alphabet.
 ALPHABETS = {
@@ -102,8 +115,13 @@ def _refuse_leftovers(root: ET.Element, latex: str) -> None:
                 f"The formula ${latex}$ breaks its line; put it between \\begin{{aligned}} and "
                 "\\end{aligned}."
             )
-        if any(name.endswith("href") or name.startswith("on") for name in element.attrib):
-            raise FormulaError(f"The formula ${latex}$ holds a link; put links into the text.")
+        foreign = [element.tag] if not TAGS.fullmatch(element.tag) else []
+        foreign += [name for name in element.attrib if not ATTRIBUTES.fullmatch(name)]
+        if foreign:
+            raise FormulaError(
+                f"The formula ${latex}$ holds {foreign[0]!r}, which is no part of a "
+                "formula; put links and markup into the text around it."
+            )
 
 
 def _settle(parent: ET.Element, *, display: bool) -> None:
@@ -124,11 +142,13 @@ def _settle_symbol(element: ET.Element) -> None:
     if variant and variant != "normal":
         element.text = "".join(_letter(character, variant) for character in text)
         del element.attrib["mathvariant"]
-    if element.tag == "mo" and text[:1].isalpha() and len(text) > 1:
+    if element.tag == "mo" and (text in LETTERLIKE or (text[:1].isalpha() and len(text) > 1)):
         element.tag, element.attrib = "mi", {}
-    elif element.tag == "mi" and len(text) == 1 and unicodedata.category(text) == "Sm":
+    elif element.tag == "mi" and text == "~":  # what latex2mathml makes of \sim
+        element.tag, element.text = "mo", "∼"
+    elif element.tag == "mi" and len(text) == 1 and _is_sign(text):
         element.tag = "mo"
-    elif element.tag == "mo" and text in {"|", "‖"}:
+    elif element.tag == "mo" and text in TIGHT:
         element.set("lspace", "0")
         element.set("rspace", "0")
     elif element.tag == "mo" and text == "\u2015":  # \overline: a bar that grows
@@ -136,6 +156,11 @@ def _settle_symbol(element: ET.Element) -> None:
         element.set("stretchy", "true")
     elif element.get("width") == "negativethinmathspace":
         element.set("width", "-0.167em")
+
+
+def _is_sign(character: str) -> bool:
+    prime = "′" <= character <= "‴"
+    return prime or (unicodedata.category(character) == "Sm" and character not in LETTERLIKE)
 
 
 def _letter(character: str, variant: str) -> str:

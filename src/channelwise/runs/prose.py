@@ -74,7 +74,7 @@ class Prose(mistune.HTMLRenderer):
                 f"The text {text.strip()!r} holds {stray[0]} outside a formula. "
                 "Put formulas between dollar signs."
             )
-        return super().text(text)
+        return super().text(re.sub(r"(?<=\w)'(?=\w)", "’", text))
 
     def heading(self, text: str, level: int, **attrs) -> str:
         level = max(level, 2)  # the page's title is its only first heading

@@ -5,16 +5,14 @@ two become a map; anything else a row of dots. Runs that differ in nothing but t
 repetitions: every one is drawn, and lines and maps go through their mean.
 """
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channelwise.notebook import figures
 from channelwise.notebook.outputs import short
 from channelwise.runs.pages import value
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Points = Sequence[tuple[Mapping[str, Any], float]]
 MOST_LINES = len(figures.COLORS)
@@ -48,7 +46,7 @@ def draw(
     else:
         figure, kind = _dots(points, varied, label)
     finding = _finding(points, varied, name)
-    figure.suptitle(_plain(finding), x=0.01, ha="left")
+    figure.suptitle(_plain("\n".join(textwrap.wrap(finding, 78))), x=0.01, ha="left")
     return figures.png(figure), f"{kind} of {label} against {', '.join(varied)}. {finding}."
 
 
@@ -62,7 +60,10 @@ def _lines(points: Points, key: str, others: Sequence[str], label: str) -> tuple
         ax.plot(xs, ys, marker="o", markersize=5, color=color, label=_plain(_name(others, group)))
         every_x, every_y = [p[key] for p, _ in members], [y for _, y in members]
         ax.scatter(every_x, every_y, s=12, alpha=0.4, color=color)
-    _scale(ax, [point[key] for point, _ in points])
+    if _spans([point[key] for point, _ in points], 50):
+        ax.set_xscale("log")
+    if _spans([result for _, result in points], 1000):
+        ax.set_yscale("log")
     ax.set_xlabel(_plain(key))
     ax.set_ylabel(_plain(label))
     if others:
@@ -133,9 +134,9 @@ def _hashable(item: Any) -> Any:
     return tuple(item) if isinstance(item, list) else item
 
 
-def _scale(ax: "Axes", xs: Sequence[float]) -> None:
-    if min(xs) > 0 and max(xs) / min(xs) >= 50:
-        ax.set_xscale("log")
+def _spans(values: Sequence[float], factor: float) -> bool:
+    """Whether positive values span so wide a range that their logarithm is worth drawing."""
+    return min(values) > 0 and max(values) / min(values) >= factor
 
 
 def _is_number(item: Any) -> bool:
