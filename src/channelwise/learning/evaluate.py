@@ -262,6 +262,27 @@ def paired_bootstrap(
     return Paired(value, float(low), float(high), float(p_value))
 
 
+def score(
+    metric: str,
+    y: Float[ArrayLike, " row"],
+    guess: Float[ArrayLike, " row"],
+    *,
+    threshold: float = 0.5,
+) -> float:
+    """One metric without its interval, for loops over folds, seeds and splits.
+
+    Args:
+      metric: a name of `classification_report` or `regression_report`.
+      y: labels or true values.
+      guess: probabilities or predictions.
+      threshold: for accuracy, precision, recall and F1.
+
+    Raises:
+      ValueError: if the metric is unknown or the lengths differ.
+    """
+    return float(_metric(metric, y, guess, threshold)(np.ones((1, np.asarray(y).size)))[0])
+
+
 def baselines(
     task: Literal["classification", "regression"],
     train: tuple[np.ndarray, np.ndarray],
