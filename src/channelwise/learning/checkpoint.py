@@ -64,10 +64,12 @@ class Checkpoints:
         seen = {name: _array_or_value(value) for name, value in notes["history"].items()}
         return jax.tree.unflatten(tree, restored), history._replace(**seen)
 
-    def save(self, state: Any, history: Any, *, epoch: int, last: bool) -> None:
-        """Save the state after an epoch, if it is due or the last."""
-        if epoch % self._every and not last:
-            return
+    def is_due(self, epoch: int, *, last: bool) -> bool:
+        """Whether the state after this epoch is to be saved."""
+        return last or epoch % self._every == 0
+
+    def save(self, state: Any, history: Any, *, epoch: int) -> None:
+        """Save the state after an epoch."""
         seen = {name: _list_or_value(value) for name, value in history._asdict().items()}
         notes = {"fingerprint": self._fingerprint, "history": seen}
         leaves = [_plain(leaf) for leaf in jax.tree.leaves(state)]

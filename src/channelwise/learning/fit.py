@@ -1,8 +1,8 @@
 """Training: `fit` a model to data that stays on the device, one compiled scan an epoch."""
 
 import hashlib
-import time
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree, Shaped
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
+from channelwise.learning.checks import as_input, check_settings, rows_of
+from channelwise.learning.history import History, Log
 from channelwise.learning.program import (
     EVALUATION_ROWS,
     Module,
@@ -23,36 +25,6 @@ from channelwise.learning.program import (
     epoch,
     take_apart,
 )
-
-
-class History(NamedTuple):
-    """What happened: losses with one entry an epoch, and how it ended.
-
-    Attributes:
-      train_loss: mean loss of the training rows as each batch was seen, before its step.
-      validation_loss: mean loss of the validation rows after the epoch; empty without them.
-      best_epoch: the epoch (from 1) whose parameters were kept; None without validation.
-      stopped_early: whether patience ran out before the last epoch.
-      seconds: wall time of the epochs, compilation included.
-    """
-
-    train_loss: Float[np.ndarray, " epoch"]
-    validation_loss: Float[np.ndarray, " epoch"]
-    best_epoch: int | None
-    stopped_early: bool
-    seconds: float
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that were run."""
-        return len(self.train_loss)
-
-
-_NOTHING_YET = History(np.zeros(0), np.zeros(0), None, False, 0.0)
-
-
-class TrainingError(ValueError):
-    """Training cannot start or go on; the message says why and what to change."""
 
 
 def fit(
@@ -106,29 +78,29 @@ def fit(
 
     Numerical note: float32 throughout. The loss is checked after every epoch.
     """
-    _check_settings(epochs, batch_size, seed, patience, min_delta, validation, report_every)
-    rows = _rows(data, "data")
-    held_out = None if validation is None else _rows(validation, "validation")
+    check_settings(epochs, batch_size, seed, patience, min_delta, validation, report_every)
+    rows = rows_of(data, "data")
+    held_out = None if validation is None else rows_of(validation, "validation")
     how, params, rest = take_apart(model)
     program = Program(how, loss, optimizer or default_optimizer())
     state = begin(program, params, rest, held_out is not None)
-    run = _Run(program, rows, held_out, min(batch_size, len(rows.x)), seed, min_delta, patience)
-    history = _NOTHING_YET
+    run = _Run(program, rows, held_out, min(batch_size, len(rows.x)), seed, min_delta)
+    log = Log(epochs, patience, report, report_every)
     saves = None
     if checkpoint is not None:
         saves = _checkpoints(checkpoint, run.fingerprint(state), checkpoint_every)
-        state, history = saves.restore(state, history)
-    while history.epochs < epochs and not history.stopped_early:
-        state, history = run.advance(state, history)
-        last = history.epochs == epochs or history.stopped_early
-        if report is not None and (last or history.epochs % report_every == 0):
-            report(_line(history, epochs))
-        if saves is not None:
-            saves.save(state, history, epoch=history.epochs, last=last)
+        state, seen = saves.restore(state, log.history())
+        log.go_on_from(seen)
+    steps = run.epochs(state, log.epoch)
+    while not log.over:
+        state, losses = next(steps)
+        log.add(*losses)
+        if saves is not None and saves.is_due(log.epoch, last=log.over):
+            saves.save(state, log.history(), epoch=log.epoch)
     if saves is not None:
         saves.close()
     final = (state.params, state.rest) if held_out is None else state.best
-    return how.rebuild(model, *final), history
+    return how.rebuild(model, *final), log.history()
 
 
 @cache
@@ -138,34 +110,25 @@ def default_optimizer() -> optax.GradientTransformation:
 
 
 class _Run(NamedTuple):
+    """The parts of a run that stay the same from epoch to epoch."""
+
     program: Program
     data: Rows
     validation: Rows | None
     batch_size: int
     seed: int
     min_delta: float
-    patience: int | None
 
-    def advance(self, state: State, history: History) -> tuple[State, History]:
-        """One epoch."""
-        started = time.perf_counter()
-        order, weights = shuffled(len(self.data.x), self.batch_size, self.seed, history.epochs)
-        min_delta = np.float32(self.min_delta)
-        state, losses = epoch(
-            self.program, state, self.data, self.validation, order, weights, min_delta
-        )
-        train, *rest = (float(value) for value in losses)
-        number = history.epochs + 1
-        _check_finite(number, train, *rest[:1])
-        best = number if rest and rest[1] else history.best_epoch
-        history = History(
-            np.append(history.train_loss, train),
-            np.append(history.validation_loss, rest[:1]),
-            best,
-            self.patience is not None and number - (best or 0) >= self.patience,
-            history.seconds + time.perf_counter() - started,
-        )
-        return state, history
+    def epochs(self, state: State, first: int) -> Iterator[tuple[State, list[float]]]:
+        """The state and the losses after each epoch; the next order is drawn while one runs."""
+        draw = partial(shuffled, len(self.data.x), self.batch_size, self.seed)
+        order, min_delta = draw(first), np.float32(self.min_delta)
+        for number in itertools.count(first + 1):
+            state, losses = epoch(
+                self.program, state, self.data, self.validation, *order, min_delta
+            )
+            order = draw(number)
+            yield state, [float(value) for value in losses]
 
     def fingerprint(self, state: State) -> dict[str, Any]:
         """What a checkpoint must share with this run for the run to go on from it."""
@@ -210,7 +173,7 @@ def predict(
       float32, one entry a row.
     """
     how, params, rest = take_apart(model)
-    x = _floats(x)
+    x = as_input(x)
     slices = [x[i : i + batch_size] for i in range(0, max(len(x), 1), batch_size)]
     return np.concatenate([np.asarray(_outputs(how, params, rest, part)) for part in slices])
 
@@ -230,73 +193,3 @@ def _checkpoints(folder: Path | str, fingerprint: dict[str, Any], every: int) ->
 def _shapes(state: State) -> str:
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return "\n".join(f"{jax.tree_util.keystr(k)} {a.shape} {a.dtype}" for k, a in leaves)
-
-
-def _rows(data: tuple[ArrayLike, ArrayLike], name: str) -> Rows:
-    """(x, y) on the device, or a sentence that says why they cannot be trained on."""
-    x, y = (_floats(a) for a in data)
-    if len(x) != len(y):
-        raise TrainingError(
-            f"{name}: {len(x)} rows of inputs but {len(y)} targets. Give one target for each row."
-        )
-    if len(x) == 0:
-        raise TrainingError(f"{name}: no rows. Check the filter or the split that made it.")
-    for what, a in (("inputs", x), ("targets", y)):
-        if np.issubdtype(a.dtype, np.floating) and not np.isfinite(a).all():
-            row = int(np.argwhere(~np.isfinite(a))[0][0])
-            raise TrainingError(
-                f"{name}: the {what} hold NaN or infinity, first in row {row}. "
-                "Fill missing values before training (see learning.data.preparation)."
-            )
-    return Rows(*jax.device_put((x, y)))
-
-
-def _floats(a: ArrayLike) -> Shaped[np.ndarray, "row ..."]:
-    """float32, except whole numbers (class or token numbers), which become int32."""
-    a = np.asarray(a)
-    return a.astype(np.int32 if np.issubdtype(a.dtype, np.integer) else np.float32, copy=False)
-
-
-def _check_settings(
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    patience: int | None,
-    min_delta: float,
-    validation: object,
-    report_every: int,
-) -> None:
-    least = {
-        "epochs": (epochs, 1),
-        "batch_size": (batch_size, 1),
-        "seed": (seed, 0),
-        "patience": (1 if patience is None else patience, 1),
-        "min_delta": (min_delta, 0),
-        "report_every": (report_every, 1),
-    }
-    for name, (value, lowest) in least.items():
-        if not value >= lowest:
-            raise TrainingError(f"{name} must be at least {lowest}, got {value}.")
-    if patience is not None and validation is None:
-        raise TrainingError(
-            f"patience = {patience} needs validation data to watch: pass validation=(x, y), "
-            "or patience=None to run every epoch."
-        )
-
-
-def _check_finite(number: int, *losses: float) -> None:
-    if not np.isfinite(losses).all():
-        raise TrainingError(
-            f"The loss is no longer finite in epoch {number}: {', '.join(map(str, losses))}. "
-            "Lower the learning rate, standardize the inputs, or clip the gradient "
-            "(optax.chain(optax.clip_by_global_norm(1.0), ...))."
-        )
-
-
-def _line(history: History, epochs: int) -> str:
-    line = f"epoch {history.epochs:{len(str(epochs))}d}/{epochs}  loss {history.train_loss[-1]:.4f}"
-    if history.best_epoch is not None or len(history.validation_loss):
-        line += f"  validation {history.validation_loss[-1]:.4f}"
-    if history.stopped_early:
-        line += f"  stopped: best was epoch {history.best_epoch}"
-    return line

@@ -181,8 +181,7 @@ def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Flo
     return loss / total
 
 
-@partial(jax.jit, static_argnames="program", donate_argnames="state")
-def epoch(
+def one_epoch(
     program: Program,
     state: State,
     data: Rows,
@@ -206,3 +205,7 @@ def epoch(
     )
     best_loss = jnp.where(better, validation_loss, state.best_loss)
     return state._replace(best=best, best_loss=best_loss), (loss, validation_loss, better)
+
+
+epoch = partial(jax.jit, static_argnames="program", donate_argnames="state")(one_epoch)
+"""`one_epoch`, compiled; the state given to it is used up."""
