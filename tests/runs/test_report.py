@@ -286,6 +286,35 @@ def test_a_run_without_a_notebook_gets_a_page_of_what_is_known(tmp_path, status)
     assert "The kernel died in cell 3." in page.text and "layers stacked" in page.text
 
 
+def test_a_run_that_ended_between_cells_is_told_up_to_there(tmp_path):
+    cells = samples.chapter()
+    for cell in cells[8:]:
+        if cell["cell_type"] == "code":
+            cell |= {"execution_count": None, "outputs": []}
+    run = failed_run(status="interrupted")
+    run["error"] = run["error"] | {"cell": None, "message": "Interrupted by Ctrl-C."}
+    page = report_of(tmp_path / "a" / "b.failed", cells, **run)
+    assert "width 512, 32 seeds" in page.text and "Only a thin ridge trains" not in page.text
+    assert "Here the run ended. 6 more code cells did not run." in page.text
+    assert all("open" not in fold for fold in page.all("details"))
+
+
+def test_links_between_notebooks_become_links_between_reports(tmp_path):
+    links = (
+        "[a](02_losses.ipynb) [b](../README.md) [c](https://a.org/x) [d](#rerun) [e](mailto:a@b.c)"
+    )
+    page = report_of(tmp_path / "a" / "b", [samples.text("# T\n\n" + links)])
+    assert {
+        "../../02_losses/default/report.html",
+        "../../../README.md",
+        "https://a.org/x",
+        "mailto:a@b.c",
+    } <= {a["href"] for a in page.all("a")}
+    point = tmp_path / "a" / "sweep" / "points" / "1"
+    page = report_of(point, [samples.text("# T\n\n" + links)])
+    assert "../../../../02_losses/default/report.html" in page.source
+
+
 def test_an_old_page_stays_when_a_new_one_cannot_be_rendered(tmp_path):
     folder = tmp_path / "a" / "b"
     before = report_of(folder).source

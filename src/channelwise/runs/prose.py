@@ -1,5 +1,6 @@
 """Markdown as HTML for a page read offline: math as MathML, no raw HTML, no remote image."""
 
+import posixpath
 import re
 from collections.abc import Mapping
 
@@ -32,11 +33,13 @@ class Prose(mistune.HTMLRenderer):
     Args:
       strict: True for texts written by an author (a formula that cannot be drawn is an error),
         False for texts computed in a run (such a formula is shown as code).
+      root: The way from the page to the folder of reports.
     """
 
-    def __init__(self, *, strict: bool = True):
+    def __init__(self, *, strict: bool = True, root: str = "../../"):
         super().__init__(escape=True)
         self.strict = strict
+        self.root = root
         self.headings: list[tuple[int, str, str]] = []  # level, id, HTML of the heading
         self._used: set[str] = set()
         self._attachments: Mapping[str, Mapping[str, str]] = {}
@@ -86,8 +89,12 @@ class Prose(mistune.HTMLRenderer):
         language = (info or "").split(maxsplit=1)[:1]
         return f"{highlighted(code, language[0] if language else 'text')}\n"
 
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return super().link(text, self._moved(url), title)
+
     def table(self, text: str) -> str:
-        return f'<div class="scroll" tabindex="0"><table>\n{text}</table></div>\n'
+        region = '<div class="scroll" role="region" aria-label="Table" tabindex="0">'
+        return f"{region}<table>\n{text}</table></div>\n"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         bundle = self._attachments.get(url.removeprefix("attachment:"), {})
@@ -99,6 +106,15 @@ class Prose(mistune.HTMLRenderer):
             )
         data = "".join(bundle[kind].split())
         return f'<img src="data:{kind};base64,{escape(data)}" alt="{escape(text or url)}">'
+
+    def _moved(self, url: str) -> str:
+        """A link of a notebook as a link of its report: chapters lead to the chapters' reports."""
+        chapter = re.fullmatch(r"(?:\./)?(\d\d_\w+)\.ipynb", url)
+        if chapter:
+            return f"{self.root}{chapter[1]}/default/report.html"
+        if re.match(r"[a-zA-Z][\w+.-]*:|[/#]", url):
+            return url
+        return posixpath.normpath(f"{self.root}../notebooks/{url}")
 
     def _formula(self, latex: str, *, display: bool) -> str:
         try:

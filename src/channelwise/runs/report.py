@@ -36,8 +36,13 @@ def render(run_dir: Path) -> None:
         cell and the formula or image.
     """
     run = manifests.read(run_dir)
-    story = tell(cells_of(run_dir), stop_after=_ended_at(run))
     up = "../../../../" if run_dir.parent.name == "points" else "../../"
+    story = tell(
+        cells_of(run_dir),
+        whole=run["status"] == "succeeded",
+        ended_in=run["error"]["cell"] if run["error"] else None,
+        root=up,
+    )
     write_page(
         run_dir / "report.html",
         "report.html",
@@ -55,11 +60,9 @@ def render(run_dir: Path) -> None:
 def chapter(notebook: str) -> str:
     """A notebook's place in the book: `01_activations` is "Chapter 1"."""
     number = re.match(r"(\d+)_", notebook)
-    return f"Chapter {int(number[1])}" if number and int(number[1]) else notebook
-
-
-def _ended_at(run: Mapping[str, Any]) -> int | None:
-    return run["error"]["cell"] if run["error"] else None
+    if not number:
+        return notebook
+    return f"Chapter {int(number[1])}" if int(number[1]) else "Before the first chapter"
 
 
 def _answer(run: Mapping[str, Any], story: Story) -> str:

@@ -48,7 +48,8 @@ class Story:
       headings: Level, id and HTML of every heading.
       answer: The markdown of the last answer, if any.
       notes: What a reader should know about this page (a figure without a description, say).
-      unrun: How many code cells stand after the cell at which the run ended.
+      ended: Whether the run ended before its last cell, so that the story stops short.
+      unrun: How many code cells stand after the place where it ended.
     """
 
     title: Markup = field(default_factory=Markup)
@@ -58,29 +59,40 @@ class Story:
     headings: list[tuple[int, str, Markup]] = field(default_factory=list)
     answer: str | None = None
     notes: list[str] = field(default_factory=list)
+    ended: bool = False
     unrun: int = 0
 
 
-def tell(cells: Sequence[Mapping[str, Any]], *, stop_after: int | None = None) -> Story:
+def tell(
+    cells: Sequence[Mapping[str, Any]],
+    *,
+    whole: bool = True,
+    ended_in: int | None = None,
+    root: str = "../../",
+) -> Story:
     """Lays out a notebook's cells.
 
     Args:
       cells: The cells in nbformat 4 form.
-      stop_after: Index of the cell at which the run ended, if it did not get to the end; nothing
-        behind it is told, because nothing behind it was computed.
+      whole: False if the run did not get to its end; nothing behind the cell at which it ended is
+        told then, because nothing behind it was computed.
+      ended_in: Index of that cell; None if the run ended between cells.
+      root: The way from the page to the folder of reports, for links between chapters.
 
     Raises:
       RenderError: A text of the notebook cannot be rendered (a formula, a remote image).
     """
-    teller = _Teller()
+    teller = _Teller(root)
+    last = len(cells) if whole else _last_executed(cells) if ended_in is None else ended_in
     last_setup = _last_setup_cell(cells)
+    teller.story.ended = not whole
     for index, cell in enumerate(cells):
-        if stop_after is not None and index > stop_after:
+        if index > last:
             teller.story.unrun += _is_code(cell)
         elif cell["cell_type"] == "markdown":
             teller.markdown(index, cell)
         elif _is_code(cell):
-            teller.code(index, cell, setup=index <= last_setup, ended_here=index == stop_after)
+            teller.code(index, cell, setup=index <= last_setup, ended_here=index == ended_in)
     teller.story.headings = [(level, at, Markup(h)) for level, at, h in teller.authored.headings]
     return teller.story
 
@@ -98,9 +110,9 @@ def plain(text: str) -> str:
 class _Teller:
     """Collects the story while the cells go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
         self.story = Story()
-        self.authored = Prose(strict=True)
+        self.authored = Prose(strict=True, root=root)
         self.computed = Prose(strict=False)
         self.figures = 0
         self.claims = 0
@@ -250,6 +262,12 @@ def _is_code(cell: Mapping[str, Any]) -> bool:
         and "explore" not in tags
         and bool(text_of(cell["source"]).strip())
     )
+
+
+def _last_executed(cells: Sequence[Mapping[str, Any]]) -> int:
+    """Index of the last cell that was executed; -1 if none was."""
+    executed = [i for i, cell in enumerate(cells) if cell.get("execution_count") is not None]
+    return max(executed, default=-1)
 
 
 def _last_setup_cell(cells: Sequence[Mapping[str, Any]]) -> int:
