@@ -111,12 +111,12 @@ def _failed(
 
 
 def _died(where: str, error: dict[str, Any], peak: float | None) -> str:
-    code = error.get("signal")
+    code, process = error.get("signal"), error.get("process", "kernel")
     by = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else "ended by itself"
     memory = f" with {peak:.0f} MiB of memory in use" if peak else ""
     hint = "; often the system ends a process that needs too much memory" if code == -9 else ""
     words = f" ({error['words']})" if error.get("words") else ""
-    return f"The kernel {by} {where}{memory}{hint}{words}."
+    return f"The {process} {by} {where}{memory}{hint}{words}."
 
 
 def _cells(folder: Path) -> list[dict[str, Any]]:

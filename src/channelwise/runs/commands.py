@@ -17,7 +17,7 @@ from channelwise.runs.values import parse_assignments, parse_grid
 
 def run(options: Namespace) -> int:
     """`channelwise run`."""
-    project = _project(options)
+    project = _project(options, *options.notebooks_to_run)
     notebooks = _chosen(project, options.notebooks_to_run, options.all)
     assignments = parse_assignments(options.parameters)
     plans = [
@@ -34,7 +34,7 @@ def sweep(options: Namespace) -> int:
     from channelwise.runs import report
     from channelwise.runs.sweep import make_sweep
 
-    project = _project(options)
+    project = _project(options, options.notebook)
     grid = parse_grid(options.grid)
     if not grid:
         raise UsageError("a sweep needs a grid; add one with -g, such as -g seed=0..4.")
@@ -89,7 +89,7 @@ def list_runs(options: Namespace) -> int:
 
 def describe(options: Namespace) -> int:
     """`channelwise describe`."""
-    project = _project(options)
+    project = _project(options, options.notebook)
     notebook = project.notebook(options.notebook)
     schema = read_schema(notebook)
     print(f"{notebook.stem} has these parameters; set one with -p NAME=VALUE.\n")
@@ -110,14 +110,17 @@ def refresh(options: Namespace) -> int:
     """`channelwise refresh`."""
     from channelwise.runs.refresh import refresh_notebooks
 
-    project = _project(options)
+    project = _project(options, *options.notebooks_to_run)
     notebooks = _chosen(project, options.notebooks_to_run, not options.notebooks_to_run)
     good = refresh_notebooks(notebooks, jobs=options.jobs, timeout=options.timeout)
     return 0 if good else 1
 
 
-def _project(options: Namespace) -> Project:
-    return Project.find(options.notebooks, options.out)
+def _project(options: Namespace, *texts: str) -> Project:
+    """The project; around the notebook itself if that is given by its path."""
+    files = [Path(t) for t in texts if t.endswith(".ipynb") and Path(t).is_file()]
+    notebooks = options.notebooks or (files[0].parent if files else None)
+    return Project.find(notebooks, options.out)
 
 
 def _chosen(project: Project, texts: list[str], everything: bool) -> list[Path]:

@@ -3,7 +3,6 @@
 import ast
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from channelwise.runs import hashes
 Report = Callable[[dict[str, Any]], None]
 
 _PROBE = "__import__('channelwise.runs.kernel', fromlist=['probe']).probe()"
-_SAVE_EVERY = 1.0  # seconds; a run that is killed loses no more than this
 
 
 def run_notebook(request: dict[str, Any], tell: Report) -> dict[str, Any]:
@@ -71,14 +69,21 @@ def _outcome(book: nbformat.NotebookNode) -> dict[str, Any]:
 
 
 class _Manager(NotebookExecutionManager):
-    """Papermill's record of an execution, which saves at most once a second."""
+    """Papermill's record of an execution, saved when a cell begins and at the end."""
 
     def save(self, **kwargs: Any) -> None:
         finished = self.end_time is not None
-        if finished or time.monotonic() - getattr(self, "_saved", 0.0) > _SAVE_EVERY:
-            text = json.dumps(self.nb, indent=1, ensure_ascii=False)
-            Path(self.output_path).write_text(text + "\n", encoding="utf-8")
-            self._saved = time.monotonic()
+        text = json.dumps(self.nb, indent=1 if finished else None, ensure_ascii=False)
+        Path(self.output_path).write_text(text + "\n", encoding="utf-8")
+
+    def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        if cell.cell_type == "code":
+            super().cell_start(cell, cell_index, **kwargs)
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        save, self.save = self.save, lambda **kwargs: None  # the next cell's beginning saves it
+        super().cell_complete(cell, cell_index, **kwargs)
+        self.save = save
 
 
 class _KernelManager(AsyncKernelManager):

@@ -52,6 +52,11 @@ class RunFolder:
         _remove(self.running)
         self.running.mkdir()
 
+    def begin_from_final(self) -> None:
+        """Begins with a copy of the last good run."""
+        _remove(self.running)
+        shutil.copytree(self.final, self.running)
+
     def keep(self) -> None:
         """Puts the finished run in the place of the last good one."""
         self._replace(self.final)

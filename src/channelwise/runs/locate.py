@@ -43,8 +43,12 @@ class Project:
                 f"the notebook folder {folder} does not exist; check --notebooks, or change into "
                 "the project's folder."
             )
-        root = folder.parent
+        root = folder.parent if folder.name == "notebooks" else Path.cwd()
         return cls(folder, root / "params", reports.resolve() if reports else root / "reports")
+
+    def word(self, notebook: Path) -> str:
+        """What to type for a notebook, from anywhere in the project."""
+        return notebook.stem if self.notebooks.name == "notebooks" else str(notebook)
 
     def all_notebooks(self) -> list[Path]:
         """Every notebook of the folder, in the order of their names."""

@@ -12,11 +12,13 @@ from typing import Any
 
 from channelwise.notebook.outputs import ANSWER, CLAIMS, RECORD
 from channelwise.runs import hashes
+from channelwise.runs.errors import UsageError
 from channelwise.runs.folder import write_text
 
 FORMAT = 1
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NEEDED = {"kind", "notebook", "name", "status", "error", "started", "versions", "cost"}
 _LONGEST_WARNING = 2000
 
 
@@ -36,7 +38,8 @@ def read(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ManifestError(f"{folder} holds no readable manifest.json.") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    ours = isinstance(manifest, dict) and manifest.get("format") == FORMAT
+    if not ours or _NEEDED - set(manifest):
         raise ManifestError(f"{folder} holds a manifest.json of another kind.")
     if manifest["status"] == "running" and not _alive(manifest):
         manifest["status"] = "interrupted"
@@ -48,6 +51,20 @@ def write(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes a folder's manifest, whole or not at all."""
     text = json.dumps(_strict(manifest), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / "manifest.json", text + "\n")
+
+
+def check_kind(folder: Path, kind: str) -> None:
+    """Refuses to put a sweep in the place of a run, or a run in the place of a sweep.
+
+    Raises:
+        UsageError: if the folder holds the other kind.
+    """
+    try:
+        there = read(folder)["kind"]
+    except ManifestError:
+        return
+    if there != kind:
+        raise UsageError(f"{folder} holds a {there}; give this {kind} another name with --name.")
 
 
 def find(reports: Path) -> list[tuple[Path, dict[str, Any]]]:
@@ -65,9 +82,11 @@ def _find(reports: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         if folder.parent.name.startswith(".") or (hidden and folder.suffix != ".running"):
             continue
         try:
-            yield folder, read(folder)
+            found = read(folder)
         except ManifestError:
             continue
+        if not hidden or found["status"] in ("running", "interrupted"):
+            yield folder, found
 
 
 def now() -> str:

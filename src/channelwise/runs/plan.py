@@ -86,7 +86,7 @@ def make_plan(
     parameters = _check(schema, assignments, set_file)
     changed = overrides(schema, parameters)
     chosen = check_name(name) if name else _name(set_file, bool(assignments), changed)
-    words = ["channelwise", "run", notebook.stem]
+    words = ["channelwise", "run", project.word(notebook)]
     words += ["-f", set_text] if set_text else []
     given = assignments if set_text else changed
     words += [w for key in given for w in ("-p", f"{key}={spell(parameters[key])}")]

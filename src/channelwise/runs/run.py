@@ -63,6 +63,8 @@ def make_runs(
         UsageError: if a place cannot be written, or another process is running there. Nothing has
             been run then.
     """
+    for plan in plans:
+        manifest.check_kind(plan.base / plan.name, "run")
     progress = progress or Progress(len(plans))
     tasks = {
         plan.base / plan.name: _RunTask(plan, timeout, force, _announce(progress)) for plan in plans
@@ -96,16 +98,20 @@ class _RunTask:
 
     def start(self) -> Request | None:
         self.began = time.monotonic()
-        if not self.force and self._unchanged():
+        known = None if self.force else self._known()
+        if known and known["hashes"]["report"] == hashes.of_renderer():
             self._end("unchanged", "", self.folder.final)
             return None
         try:
-            self.folder.begin()
-            self.manifest = begin(self.plan)
-            manifest.write(self.folder.running, self.manifest)
+            return self._render_again(known) if known else self._execute()
         except OSError as error:
             self._give_up(error)
             return None
+
+    def _execute(self) -> Request:
+        self.folder.begin()
+        self.manifest = begin(self.plan)
+        manifest.write(self.folder.running, self.manifest)
         return {
             "do": "execute",
             "notebook": str(self.plan.notebook),
@@ -113,6 +119,14 @@ class _RunTask:
             "parameters": self.plan.overrides,
             "cwd": str(self.plan.notebook.parent),
         }
+
+    def _render_again(self, known: dict[str, Any]) -> Request:
+        """The numbers stand, but reports look different by now."""
+        self.folder.begin_from_final()
+        self.manifest = known
+        self.manifest["hashes"]["report"] = hashes.of_renderer()
+        manifest.write(self.folder.running, self.manifest)
+        return {"do": "render", "folder": str(self.folder.running)}
 
     def proceed(self, result: Result) -> Request | None:
         try:
@@ -133,16 +147,15 @@ class _RunTask:
         if self.manifest and not self.outcome:
             self.proceed(Result("interrupted"))
 
-    def _unchanged(self) -> bool:
+    def _known(self) -> dict[str, Any] | None:
+        """The manifest of the last good run, if it had just these inputs."""
         try:
             known = manifest.read(self.folder.final)
         except manifest.ManifestError:
-            return False
-        return (
-            (self.folder.final / "report.html").is_file()
-            and known["hashes"]["report"] == hashes.of_renderer()
-            and manifest.same_inputs(known, self.plan.fingerprint, hashes.versions())
-        )
+            return None
+        there = (self.folder.final / "report.html").is_file()
+        same = manifest.same_inputs(known, self.plan.fingerprint, hashes.versions())
+        return known if there and same else None
 
     def _report_failed(self, result: Result) -> None:
         """The numbers are there, but their report could not be written."""

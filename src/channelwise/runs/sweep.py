@@ -59,8 +59,9 @@ def make_sweep(
     plans = [make_plan(project, notebook, {**fixed, **p}, set_text=set_text) for p in points]
     key = hashes.of_json([common.overrides, {k: list(v) for k, v in grid.items()}])[:8]
     folder = common.base / (check_name(name) if name else f"sweep-{key}")
+    manifest.check_kind(folder, "sweep")
     plans = [_placed(plan, folder, grid) for plan in plans]
-    record = _begin(common, folder.name, plans, grid, set_text, fixed)
+    record = _begin(common, folder.name, plans, grid, project.word(notebook), set_text, fixed)
     began = time.monotonic()
     outcomes = make_runs(
         plans, jobs=jobs, timeout=timeout, force=force, progress=Progress(len(plans))
@@ -91,10 +92,11 @@ def _begin(
     name: str,
     plans: Sequence[Plan],
     grid: Mapping[str, Sequence[str]],
+    word: str,
     set_text: str | None,
     fixed: Mapping[str, Any],
 ) -> dict[str, Any]:
-    words = ["channelwise", "sweep", common.notebook.stem]
+    words = ["channelwise", "sweep", word]
     words += ["-f", set_text] if set_text else []
     words += [w for k in fixed for w in ("-p", f"{k}={spell(common.parameters[k])}")]
     words += [w for k, v in grid.items() for w in ("-g", f"{k}={','.join(v)}")]

@@ -146,6 +146,7 @@ def _loader() -> type:
 
     Loader.add_constructor("tag:yaml.org,2002:str", scalar)
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    Loader.add_constructor("tag:yaml.org,2002:seq", yaml.BaseLoader.construct_sequence)
     Loader.add_constructor(None, _refuse_tag)
     return Loader
 

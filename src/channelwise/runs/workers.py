@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from channelwise.runs import kernel
 from channelwise.runs.progress import Progress
@@ -42,6 +42,7 @@ class Result:
     peak_memory_mb: float | None = None
 
 
+@runtime_checkable
 class Task(Protocol):
     """Something for the pool to do, one request after the other."""
 
@@ -209,7 +210,9 @@ class Pool:
             worker.stop()
             return
         code, words = worker.process.wait(), worker.last_words()
-        result = worker.result("kernel_died", error={"signal": code, "words": words})
+        result = worker.result(
+            "kernel_died", error={"process": "worker", "signal": code, "words": words}
+        )
         self._dismiss(worker)
         self._proceed(worker, result)
 
