@@ -1,0 +1,307 @@
+"""A trained table model as a folder: `model.json` and `weights.npz`, whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from channelwise.foundations.activations import sigmoid
+from channelwise.learning.data.files import TableError, read_frame
+from channelwise.learning.data.preparation import Preparation, Unseen
+from channelwise.learning.fit import predict
+from channelwise.learning.models.dense import Layer, application, check_sizes
+from channelwise.learning.models.pure import PureModel
+
+FORMAT = "channelwise table model"
+VERSION = 1
+
+
+class ModelFolderError(ValueError):
+    """A model folder that cannot be read or written; the message says why and what to do."""
+
+
+class TabularModel(NamedTuple):
+    """A network and everything needed to use it on a new table.
+
+    Attributes:
+      name: what it predicts, for people.
+      network: standardized inputs to logits, or to standardized values.
+      preparation: columns to standardized inputs.
+      threshold: probability from which a row is called positive; unused in a regression.
+      notes: of whoever saved it.
+    """
+
+    name: str
+    network: PureModel
+    preparation: Preparation
+    threshold: float = 0.5
+    notes: str = ""
+
+    def predict(self, frame: pd.DataFrame, unseen: Unseen = "refuse") -> Float[np.ndarray, " row"]:
+        """Probability of the positive class, or the predicted value in the target's own unit.
+
+        Args:
+          frame: must have the columns the model was trained on; others are left alone.
+          unseen: what to do with categories no training row had, see `Preparation.transform`.
+
+        Raises:
+          TableError: if the rows cannot be turned into inputs.
+        """
+        outputs = predict(self.network, self.preparation.transform(frame, unseen))
+        if self.preparation.task == "classification":
+            return np.asarray(sigmoid(outputs))
+        return self.preparation.restore_target(outputs)
+
+
+class Predictions(NamedTuple):
+    """What `predict_file` did.
+
+    Attributes:
+      rows: how many were predicted.
+      out: the file they are in.
+      notes: what the reader of the file should know.
+    """
+
+    rows: int
+    out: Path
+    notes: tuple[str, ...]
+
+
+def save_model(
+    folder: Path | str,
+    model: Any,
+    preparation: Preparation,
+    *,
+    name: str,
+    threshold: float = 0.5,
+    notes: str = "",
+) -> None:
+    """Write a trained network and its preparation; an earlier model of the folder is replaced.
+
+    Args:
+      folder: made if absent; written beside and renamed, so it is never half a model.
+      model: a trained `MLP` or a `PureModel` from `pure_mlp`.
+      preparation: the one its inputs were made with.
+      name: what it predicts, for people.
+      threshold: probability from which a row is called positive, in (0, 1).
+      notes: anything a user of the model should know.
+
+    Raises:
+      ModelFolderError: if the folder holds something else, cannot be written, or the network is
+        not one of these or does not fit the preparation.
+    """
+    folder = Path(folder)
+    pure = model if isinstance(model, PureModel) else getattr(model, "pure", lambda: None)()
+    if pure is None or pure.config.get("kind") != "mlp":
+        raise ModelFolderError(
+            f"Only an MLP or a PureModel from pure_mlp can be saved, got {type(model).__name__}."
+        )
+    _check_fit(pure.config["sizes"], preparation, folder)
+    if folder.exists() and _not_ours(folder):
+        raise ModelFolderError(
+            f"{folder} exists and is no model folder: nothing was written. Choose another name."
+        )
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        beside.mkdir(parents=True)
+        _write(beside, pure, preparation, name=name, threshold=threshold, notes=notes)
+        _put_in_place(beside, folder)
+    except OSError as error:
+        raise ModelFolderError(
+            f"The model could not be saved in {folder} ({error.strerror or error}). "
+            "Choose a folder you may write to, with free space."
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def load_model(folder: Path | str) -> TabularModel:
+    """Read a model folder; nothing in it is executed.
+
+    Raises:
+      ModelFolderError: if there is no model, or it is damaged, foreign or of a newer version.
+    """
+    folder = Path(folder)
+    record = _read_record(folder)
+    try:
+        preparation = Preparation.from_json(record["preparation"])
+        sizes, activation = record["network"]["sizes"], record["network"]["activation"]
+        check_sizes(sizes, activation)
+        threshold, name, notes = float(record["threshold"]), record["name"], record["notes"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFolderError(
+            f"{folder}/model.json is incomplete or changed ({error!r}). Save the model again."
+        ) from error
+    _check_fit(sizes, preparation, folder)
+    network = PureModel(
+        application(activation), _read_layers(folder, record, sizes), record["network"]
+    )
+    return TabularModel(name, network, preparation, threshold, notes)
+
+
+def predict_file(
+    model_dir: Path | str,
+    csv: Path | str,
+    out: Path | str,
+    *,
+    unseen: Unseen = "refuse",
+    threshold: float | None = None,
+    separator: str | None = None,
+) -> Predictions:
+    """Predict every row of a CSV or Parquet file and write a CSV: its columns and the predictions.
+
+    A classifier adds "probability of <class>" and "predicted <target>", a regression the latter.
+
+    Args:
+      model_dir: from `save_model`.
+      csv: the new rows; columns the model does not know are passed through.
+      out: written beside and renamed; must not be the input itself.
+      unseen: "refuse" rows with categories no training row had, or count them as "other".
+      threshold: probability from which a row is called positive; the model's own if None.
+      separator: of the input file, found from the file if None.
+
+    Returns:
+      How many rows, where, and notes on columns and missing values.
+
+    Raises:
+      ModelFolderError: if the model cannot be read.
+      TableError: if the rows cannot be read, predicted or written.
+    """
+    model, csv, out = load_model(model_dir), Path(csv), Path(out)
+    if out.exists() and csv.exists() and out.samefile(csv):
+        raise TableError(f"{out} is the input itself: name another file for the predictions.")
+    frame = read_frame(csv, separator=separator)
+    values = model.predict(frame, unseen)
+    added = _columns(model, values, model.threshold if threshold is None else threshold)
+    _write_csv(frame.drop(columns=[c for c in added if c in frame]).assign(**added), out)
+    return Predictions(len(frame), out, _notes(model.preparation, frame))
+
+
+def _columns(
+    model: TabularModel, values: Float[np.ndarray, " row"], threshold: float
+) -> dict[str, Any]:
+    predicted = f"predicted {model.preparation.target_name}"
+    if model.preparation.labels is None:
+        return {predicted: values}
+    negative, positive = model.preparation.labels
+    named = np.where(values >= threshold, positive, negative)
+    return {f"probability of {positive}": values, predicted: named}
+
+
+def _notes(preparation: Preparation, frame: pd.DataFrame) -> tuple[str, ...]:
+    extra = [c for c in frame.columns if c not in preparation.columns]
+    notes = [f"not used by the model: {', '.join(map(repr, extra))}"] if extra else []
+    for column in preparation.columns:
+        missing = int(frame[column].isna().sum())
+        if missing:
+            notes.append(f"{column!r}: {missing} missing values filled as in training")
+    return tuple(notes)
+
+
+def _write_csv(frame: pd.DataFrame, out: Path) -> None:
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        frame.to_csv(beside, index=False, float_format="%.6g")
+        beside.replace(out)
+    except OSError as error:
+        raise TableError(
+            f"The predictions could not be written to {out} ({error.strerror or error}). "
+            "Choose a folder that exists and that you may write to."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _write(folder: Path, network: PureModel, preparation: Preparation, **texts: Any) -> None:
+    arrays = {}
+    for i, (kernel, bias) in enumerate(network.params):
+        arrays |= {f"kernel_{i}": np.asarray(kernel), f"bias_{i}": np.asarray(bias)}
+    np.savez(folder / "weights.npz", **arrays)
+    checksum = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
+    record = {"format": FORMAT, "version": VERSION, **texts, "network": network.config}
+    record |= {"preparation": preparation.to_json(), "weights_sha256": checksum}
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "model.json").write_text(text, encoding="utf-8")
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Rename the finished folder; an earlier one steps aside until the new one stands."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _not_ours(folder: Path) -> bool:
+    if not folder.is_dir():
+        return True
+    return any(folder.iterdir()) and not (folder / "model.json").is_file()
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    if not (folder / "model.json").is_file():
+        what = "does not exist" if not folder.exists() else "has no model.json"
+        raise ModelFolderError(
+            f"{folder} is no model folder: it {what}. Give a folder written by save_model."
+        )
+    try:
+        record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelFolderError(
+            f"{folder}/model.json is damaged ({error}). Save the model again."
+        ) from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ModelFolderError(
+            f"{folder}/model.json is not a {FORMAT}: it was written by another program. "
+            "Give a folder written by save_model."
+        )
+    if record.get("version") != VERSION:
+        raise ModelFolderError(
+            f"{folder} has version {record.get('version')!r} of the format, this program reads "
+            f"{VERSION}. Update channelwise, or save the model again."
+        )
+    return record
+
+
+def _read_layers(folder: Path, record: dict[str, Any], sizes: Sequence[int]) -> tuple[Layer, ...]:
+    path = folder / "weights.npz"
+    if not path.is_file():
+        raise ModelFolderError(f"{folder} has no weights.npz. Save the model again.")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != record.get("weights_sha256"):
+        raise ModelFolderError(
+            f"{path} is damaged or from another model: its checksum is not the one in model.json. "
+            "Save the model again."
+        )
+    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    with np.load(path, allow_pickle=False) as arrays:
+        layers = [
+            Layer(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(len(arrays) // 2)
+        ]
+    if [layer.kernel.shape for layer in layers] != shapes:
+        raise ModelFolderError(
+            f"{path} does not hold the network {tuple(sizes)} of model.json. Save the model again."
+        )
+    return tuple(layers)
+
+
+def _check_fit(sizes: Sequence[int], preparation: Preparation, folder: Path) -> None:
+    inputs = len(preparation.features)
+    if sizes[0] != inputs or sizes[-1] != 1:
+        raise ModelFolderError(
+            f"{folder}: the network takes {sizes[0]} inputs and gives {sizes[-1]} outputs, but the "
+            f"preparation makes {inputs} inputs for 1 output. Use the two that were trained together."
+        )
