@@ -1,6 +1,7 @@
 """Pages: templates filled with escaped values, written whole or not at all."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from channelwise.notebook.outputs import short
 from channelwise.runs.folder import write_text
@@ -47,6 +48,7 @@ def _environment() -> Environment:
         "allowed": allowed,
         "date": date,
         "duration": duration,
+        "inline": inline,
         "in_words": lambda status: STATUSES.get(status, status),
         "machine": machine,
         "memory": memory,
@@ -104,6 +106,11 @@ def value(item: Any) -> str:
     if isinstance(item, float):
         return f"{item:.12g}"
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+
+
+def inline(text: str) -> Markup:
+    """A line of plain text in which backticks mark code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def shown(item: Any) -> str:

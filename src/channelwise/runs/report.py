@@ -15,8 +15,9 @@ from channelwise.runs.index import render_index
 from channelwise.runs.ledger import render_ledger
 from channelwise.runs.notebooks import cells_of
 from channelwise.runs.pages import write_page
+from channelwise.runs.printed import plain
 from channelwise.runs.prose import Prose, RenderError
-from channelwise.runs.story import Story, plain, tell
+from channelwise.runs.story import Story, tell
 
 __all__ = ["RenderError", "render", "render_index", "render_ledger", "render_sweep"]
 

@@ -9,13 +9,10 @@ from markupsafe import Markup
 
 from channelwise.notebook.outputs import ANSWER, CLAIMS, RECORD, TABLE
 from channelwise.runs.highlight import highlighted
+from channelwise.runs.printed import plain, shortened, table_block, text_of
 from channelwise.runs.prose import Prose, RenderError
 from channelwise.runs.sanitize import clean
 
-LONGEST_TEXT = 12_000
-"""Characters of printed text shown for one output; the notebook beside the page has the rest."""
-
-ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 TITLE = re.compile(r"\A\s*# +(?P<title>.+?)\s*#*\s*(?:\n|\Z)")
 QUESTION = re.compile(r"^\*\*Question\.?\*\*\.?\s+(?P<question>.+?)\s*(?:\n\s*\n|\Z)", re.M | re.S)
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -97,16 +94,6 @@ def tell(
     return teller.story
 
 
-def text_of(value: str | Sequence[str]) -> str:
-    """A multi-line text of the notebook format, which may be stored as a list of lines."""
-    return value if isinstance(value, str) else "".join(value)
-
-
-def plain(text: str) -> str:
-    """Text without terminal colours and control characters."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", ANSI.sub("", text.replace("\r\n", "\n")))
-
-
 class _Teller:
     """Collects the story while the cells go by."""
 
@@ -184,7 +171,7 @@ class _Teller:
                 return self._figure(index, image, text_of(data[image]), metadata.get(image, {}))
         if "text/html" in data:
             return Block("html", clean(text_of(data["text/html"])))
-        return Block("text", data={"text": _shortened(text_of(data.get("text/plain", "")))})
+        return Block("text", data={"text": shortened(text_of(data.get("text/plain", "")))})
 
     def _figure(self, index: int, kind: str, data: str, metadata: Mapping[str, Any]) -> Block:
         self.figures += 1
@@ -204,28 +191,13 @@ class _Teller:
     def _stream(self, output: Mapping[str, Any]) -> Block | None:
         if output.get("name") == "stderr":
             return None  # listed under "Warnings", from the manifest
-        text = _shortened(text_of(output["text"]))
+        text = shortened(text_of(output["text"]))
         return Block("text", data={"text": text}) if text.strip() else None
 
     def _error(self, output: Mapping[str, Any]) -> Block:
         trace = plain("\n".join(output.get("traceback", [])))
         name, value = plain(output.get("ename", "")), plain(output.get("evalue", ""))
-        return Block("error", data={"name": name, "value": value, "trace": _shortened(trace)})
-
-
-def table_block(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored table with its columns marked as numbers or words, so that numbers line up."""
-    columns, rows = table["columns"], table["rows"]
-    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
-    return {
-        "caption": table.get("caption", ""),
-        "columns": list(zip(columns, numeric, strict=True)),
-        "rows": [list(zip(row, numeric, strict=True)) for row in rows],
-    }
-
-
-def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[-−+]?(\d[\d  ,]*\.?\d*(e[-+]?\d+)?|∞)\s*%?|–|", str(cell).strip()))
+        return Block("error", data={"name": name, "value": value, "trace": shortened(trace)})
 
 
 def _joined(blocks: Iterator[Block | None]) -> Iterator[Block]:
@@ -244,15 +216,6 @@ def _joined(blocks: Iterator[Block | None]) -> Iterator[Block]:
             held = block
     if held:
         yield held
-
-
-def _shortened(text: str) -> str:
-    text = plain(text).rstrip("\n")
-    if len(text) <= LONGEST_TEXT:
-        return text
-    half = LONGEST_TEXT // 2
-    left_out = len(text) - 2 * half
-    return f"{text[:half]}\n… {left_out:,} characters left out …\n{text[-half:]}"
 
 
 def _is_code(cell: Mapping[str, Any]) -> bool:
