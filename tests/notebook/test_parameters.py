@@ -32,6 +32,12 @@ def test_the_cell_is_read_with_types_ranges_and_meanings(schema):
     assert rows["widths"][1] == "with at least 1 items"
 
 
+def test_the_meaning_is_found_where_a_formatter_has_wrapped_the_line():
+    source = "kappa: Annotated[float, Field(ge=1)] = (\n    100.0  # condition number\n)"
+    (parameter,) = Schema.from_source(source).parameters
+    assert (parameter.default, parameter.meaning) == (100.0, "condition number")
+
+
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [

@@ -238,7 +238,7 @@ class Schema:
                     name=node.target.id,
                     annotation=_annotation(node, notebook),
                     default=_default(node, notebook),
-                    meaning=comments.get(node.end_lineno, ""),
+                    meaning=_meaning(node, comments),
                 )
             )
         for parameter in parameters:
@@ -463,6 +463,12 @@ def _default(node: ast.AnnAssign, notebook: str) -> Any:
 def _comments(source: str) -> dict[int, str]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+
+
+def _meaning(node: ast.AnnAssign, comments: dict[int, str]) -> str:
+    """The comments behind the lines of a parameter, which a formatter may have wrapped."""
+    lines = range(node.lineno, node.end_lineno + 1)
+    return " ".join(comments[line] for line in lines if line in comments)
 
 
 def _nearest(word: str, known: list[str]) -> str:
