@@ -13,12 +13,13 @@ from functools import wraps
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693145751953125  # 15 bits: n * LN2_HIGH is exact for |n| < 512
 LN2_LOW = 1.42860682030941723e-6
-LOWEST_EXPONENT = -200.0  # e^-200 times any factor in use is below the smallest normal float32
+FARTHEST = 130.0  # e^-130 2^64 is below the smallest normal float32
+FARTHEST_64 = 1000.0  # e^-1000 is 0 in float64
 
 EXPM1_TAIL = (0.5, 0.166666672, 0.0416665189, 0.00833320711, 0.00139300677, 0.000199449627)
 ATANH_TAIL = (0.666666687, 0.399992853, 0.28612712, 0.213975772, 0.246704593)
@@ -71,7 +72,7 @@ def polynomial(coefficients: tuple[float, ...], x: Values) -> Values:
 
 
 def near_root(x: Values, general: Values, root: float, coefficients: tuple[float, ...]) -> Values:
-    """Replace `general` by a polynomial in x - root within 3/8 of a root, where it cancels.
+    """Replace `general` by a polynomial in x - root within 1/4 of a root, where it cancels.
 
     `root` is the float32 nearest to the true root, so x - root is exact; the first coefficient is
     the tiny value there. float64 keeps the general formula.
@@ -79,13 +80,22 @@ def near_root(x: Values, general: Values, root: float, coefficients: tuple[float
     if x.dtype == jnp.float64:
         return general
     d = x - root
-    return jnp.where(jnp.abs(d) < 0.375, polynomial(coefficients, d), general)
+    return jnp.where(jnp.abs(d) < 0.25, polynomial(coefficients, d), general)
+
+
+def distance(x: Values, farthest: float = FARTHEST, farthest_64: float = FARTHEST_64) -> Values:
+    """|x|, cut off where e^-|x| has long been 0; NaN stays NaN.
+
+    The cut keeps exponents in the range of `exp` and 0 * inf out of the formulas.
+    """
+    t = jnp.abs(x)
+    limit = jnp.full_like(t, farthest_64 if x.dtype == jnp.float64 else farthest)
+    return jnp.where(t > limit, limit, t)
 
 
 def nonpositive(x: Values) -> Bool[Array, "*shape"]:
-    """x <= 0, false for NaN and for positive subnormal numbers, which XLA compares as zeros."""
-    bits = lax.bitcast_convert_type(x, jnp.dtype(f"int{8 * x.dtype.itemsize}"))
-    return (bits <= 0) & (x <= 0)
+    """True for x <= 0, judged by the bits: XLA compares positive subnormal numbers as zeros."""
+    return lax.bitcast_convert_type(x, jnp.dtype(f"int{8 * x.dtype.itemsize}")) <= 0
 
 
 def scaled(c: Values, x: Values) -> Values:
@@ -104,34 +114,22 @@ def scaled(c: Values, x: Values) -> Values:
     return product + lax.stop_gradient(correction)
 
 
-@jax.custom_jvp
 def exp(a: Values) -> Values:
-    """e^a for a <= 0."""
-    if a.dtype == jnp.float64:
-        return jnp.exp(a)
-    n, q = _reduced_expm1(a)
-    power = _power_of_two(n)
-    return power + power * q
-
-
-@exp.defjvp
-def _exp_rule(primals, tangents):
-    y = exp(*primals)
-    return y, y * tangents[0]
+    """e^a for -130 <= a <= 0."""
+    return exp_times(jnp.ones_like(a), a, jnp.zeros_like(a))
 
 
 @jax.custom_jvp
 def exp_times(factor: Values, a: Values, a_low: Values) -> Values:
-    """factor e^(a + a_low) for a <= 0, normal even where e^a alone underflows.
+    """factor e^(a + a_low) for -130 <= a <= 0, normal even where e^a alone underflows.
 
     `a_low` holds the digits that rounding `a` would lose: an error of half a unit in the last
-    place of a = -80 is an error of 64 units in e^a.
+    place of a = -80 is an error of 64 units in e^a. `factor` stays below 2^64.
     """
     if a.dtype == jnp.float64:
         return factor * jnp.exp(a + a_low)
     n, q = _reduced_expm1(a, a_low)
-    half = n >> 1
-    return (factor + factor * q) * _power_of_two(half) * _power_of_two(n - half)
+    return (factor + factor * q) * _power_of_two(n + 64) * 2.0**-64
 
 
 @exp_times.defjvp
@@ -142,11 +140,11 @@ def _exp_times_rule(primals, tangents):
 
 @jax.custom_jvp
 def expm1(a: Values) -> Values:
-    """e^a - 1 for a <= 0."""
+    """e^a - 1 for -130 <= a <= 0."""
     if a.dtype == jnp.float64:
         return jnp.expm1(a)
     n, q = _reduced_expm1(a)
-    power = _power_of_two(n)
+    power = _power_of_two(n + 64) * 2.0**-64
     return jnp.where(a > -1e-30, a, power * q + (power - 1))
 
 
@@ -232,14 +230,13 @@ def leading_bits(x: Values) -> Values:
     return lax.bitcast_convert_type(bits, jnp.float32)
 
 
-def _reduced_expm1(a: Values, a_low: Values | float = 0.0) -> tuple[Array, Values]:
+def _reduced_expm1(a: Values, a_low: Values | float = 0.0) -> tuple[Int[Array, "*shape"], Values]:
     """(n, e^r - 1) with a + a_low = n ln 2 + r and |r| <= ln(2) / 2."""
-    a = jnp.maximum(a, LOWEST_EXPONENT)
     n = jnp.round((a + a_low) * LOG2_E)
     r = ((a - n * LN2_HIGH) + a_low) - n * LN2_LOW
     return n.astype(jnp.int32), r + r * r * polynomial(EXPM1_TAIL, r)
 
 
-def _power_of_two(n: Array) -> Array:
-    """2^n for an integer n <= 127; 0 below the smallest normal float32."""
-    return lax.bitcast_convert_type((jnp.maximum(n, -127) + 127) << 23, jnp.float32)
+def _power_of_two(n: Int[Array, "*shape"]) -> Values:
+    """2^n for an integer -127 < n < 128, put together from its bits."""
+    return lax.bitcast_convert_type((n + 127) << 23, jnp.float32)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from channelwise.foundations._elementary import Values, exp_times, log1p, widen
+from channelwise.foundations._elementary import Values, distance, exp_times, log1p, widen
 
 
 def softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]:
@@ -54,7 +54,7 @@ def _exponentials(x: Values, axis: int) -> tuple[Values, Values, Values]:
     v = d - x
     low = (x - (d - v)) - (m + v)
     low = jnp.where(jnp.abs(low) < 1, low, jnp.zeros_like(x))  # NaN and beyond e^-200: no matter
-    return d, low, exp_times(jnp.ones_like(x), d, low)
+    return d, low, exp_times(jnp.ones_like(x), -distance(d), low)
 
 
 def _largest(x: Values, axis: int) -> Bool[Array, "*shape"]:

@@ -14,13 +14,13 @@ from jaxtyping import Array, Float
 
 from channelwise.foundations._elementary import (
     Values,
+    distance,
     elementwise,
     exp,
     exp_times,
     expm1,
     log1p,
     nonpositive,
-    polynomial,
     scaled,
     widen,
 )
@@ -45,50 +45,46 @@ __all__ = [
     "tanh",
 ]
 
+FARTHEST_TANH = (65.0, 500.0)
 SELU_SCALE = 1.0507009873554805  # lambda, Klambauer et al. (2017), eq. 14
 SELU_ALPHA = 1.6732632423543772
-TANH_TAIL = (-0.333333343, 0.133334398, -0.0539859906, 0.0219551548, -0.00887781288, 0.00283105741)
 
 
 def _sigmoid_slope(x: Values) -> Values:
-    z = exp(-jnp.abs(x))
-    return z / ((1 + z) * (1 + z))
+    z = exp(-distance(x))
+    return z / (1 + z * (2 + z))
 
 
 @elementwise(slope=_sigmoid_slope)
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Logistic sigmoid, 1 / (1 + e^-x)."""
-    z = exp(-jnp.abs(x))
+    z = exp(-distance(x))
     return jnp.where(x >= 0, jnp.ones_like(z), z) / (1 + z)
 
 
 @elementwise(slope=lambda x: sigmoid(-x))
 def log_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Logarithm of the sigmoid, -log(1 + e^-x)."""
-    return jnp.minimum(x, 0) - log1p(exp(-jnp.abs(x)))
+    return jnp.minimum(x, 0) - log1p(exp(-distance(x)))
 
 
 @elementwise(slope=sigmoid)
 def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Smooth ReLU, log(1 + e^x)."""
-    return jnp.maximum(x, 0) + log1p(exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0) + log1p(exp(-distance(x)))
 
 
 def _tanh_slope(x: Values) -> Values:
-    a = -2 * jnp.abs(x)
+    a = -2 * distance(x, *FARTHEST_TANH)
     z = exp(a)
-    return exp_times(jnp.full_like(x, 4), a, jnp.zeros_like(x)) / ((1 + z) * (1 + z))
+    return exp_times(jnp.full_like(x, 4), a, jnp.zeros_like(x)) / (1 + z * (2 + z))
 
 
 @elementwise(slope=_tanh_slope)
 def tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Hyperbolic tangent."""
-    if x.dtype == jnp.float64:
-        return jnp.tanh(x)
-    z = exp(-2 * jnp.abs(x))
-    s = x * x
-    small = x + x * (s * polynomial(TANH_TAIL, s))
-    return jnp.where(jnp.abs(x) < 0.625, small, jnp.copysign(1 - 2 * z / (1 + z), x))
+    m = expm1(-2 * distance(x, *FARTHEST_TANH))
+    return jnp.copysign(m / (2 + m), x)
 
 
 def hard_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -97,9 +93,10 @@ def hard_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.where(x > 1, one, jnp.where(x < -1, -one, x))
 
 
+@elementwise(slope=lambda x: jnp.where(nonpositive(x), jnp.zeros_like(x), jnp.ones_like(x)))
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """max(0, x)."""
-    return jnp.where(nonpositive(x), jnp.zeros_like(x), x)
+    return jnp.maximum(x, 0)
 
 
 def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float[Array, "*shape"]:
@@ -110,19 +107,22 @@ def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float
     return jnp.where(nonpositive(wide), tail, wide).astype(x.dtype)
 
 
+def _left(x: Values) -> Values:
+    """x where x <= 0 (cut off where e^x has long been 0), 0 elsewhere."""
+    return jnp.where(nonpositive(x), -distance(x), jnp.zeros_like(x))
+
+
 @jax.custom_jvp
 def _elu(x: Values, alpha: Values) -> Values:
-    below = nonpositive(x)
-    return jnp.where(below, scaled(alpha, expm1(jnp.where(below, x, jnp.zeros_like(x)))), x)
+    return jnp.where(nonpositive(x), scaled(alpha, expm1(_left(x))), x)
 
 
 @_elu.defjvp
 def _elu_rule(primals, tangents):
     (x, alpha), (dx, d_alpha) = primals, tangents
-    a = jnp.minimum(x, 0)
-    tail = exp_times(alpha, a, jnp.zeros_like(x))
+    tail = exp_times(alpha, _left(x), jnp.zeros_like(x))
     slope = jnp.where(nonpositive(x), tail, jnp.ones_like(x))
-    return _elu(x, alpha), slope * dx + expm1(a) * d_alpha
+    return _elu(x, alpha), slope * dx + expm1(_left(x)) * d_alpha
 
 
 def elu(x: Float[Array, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
@@ -133,7 +133,7 @@ def elu(x: Float[Array, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]
 
 def _selu_slope(x: Values) -> Values:
     scale = jnp.full_like(x, SELU_SCALE)
-    tail = exp_times(scale * SELU_ALPHA, jnp.minimum(x, 0), jnp.zeros_like(x))
+    tail = exp_times(scale * SELU_ALPHA, _left(x), jnp.zeros_like(x))
     return jnp.where(nonpositive(x), tail, scale)
 
 
@@ -142,7 +142,7 @@ def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """lambda times elu(x, alpha) with the constants that keep mean 0 and variance 1."""
     below = nonpositive(x)
     scale = jnp.where(below, jnp.full_like(x, SELU_SCALE * SELU_ALPHA), SELU_SCALE)
-    return scaled(scale, jnp.where(below, expm1(jnp.where(below, x, jnp.zeros_like(x))), x))
+    return scaled(scale, jnp.where(below, expm1(_left(x)), x))
 
 
 def _softsign_slope(x: Values) -> Values:
