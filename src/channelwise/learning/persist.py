@@ -1,6 +1,7 @@
 """A trained table model as a folder: `model.json` and `weights.npz`, whole or not at all."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -13,7 +14,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from channelwise.foundations.activations import sigmoid
-from channelwise.learning.data.files import TableError, read_frame
 from channelwise.learning.data.preparation import Preparation, Unseen
 from channelwise.learning.fit import predict
 from channelwise.learning.models.dense import Layer, application, check_sizes
@@ -58,20 +58,6 @@ class TabularModel(NamedTuple):
         if self.preparation.task == "classification":
             return np.asarray(sigmoid(outputs))
         return self.preparation.restore_target(outputs)
-
-
-class Predictions(NamedTuple):
-    """What `predict_file` did.
-
-    Attributes:
-      rows: how many were predicted.
-      out: the file they are in.
-      notes: what the reader of the file should know.
-    """
-
-    rows: int
-    out: Path
-    notes: tuple[str, ...]
 
 
 def save_model(
@@ -146,79 +132,6 @@ def load_model(folder: Path | str) -> TabularModel:
     return TabularModel(name, network, preparation, threshold, notes)
 
 
-def predict_file(
-    model_dir: Path | str,
-    csv: Path | str,
-    out: Path | str,
-    *,
-    unseen: Unseen = "refuse",
-    threshold: float | None = None,
-    separator: str | None = None,
-) -> Predictions:
-    """Predict every row of a CSV or Parquet file and write a CSV: its columns and the predictions.
-
-    A classifier adds "probability of <class>" and "predicted <target>", a regression the latter.
-
-    Args:
-      model_dir: from `save_model`.
-      csv: the new rows; columns the model does not know are passed through.
-      out: written beside and renamed; must not be the input itself.
-      unseen: "refuse" rows with categories no training row had, or count them as "other".
-      threshold: probability from which a row is called positive; the model's own if None.
-      separator: of the input file, found from the file if None.
-
-    Returns:
-      How many rows, where, and notes on columns and missing values.
-
-    Raises:
-      ModelFolderError: if the model cannot be read.
-      TableError: if the rows cannot be read, predicted or written.
-    """
-    model, csv, out = load_model(model_dir), Path(csv), Path(out)
-    if out.exists() and csv.exists() and out.samefile(csv):
-        raise TableError(f"{out} is the input itself: name another file for the predictions.")
-    frame = read_frame(csv, separator=separator)
-    values = model.predict(frame, unseen)
-    added = _columns(model, values, model.threshold if threshold is None else threshold)
-    _write_csv(frame.drop(columns=[c for c in added if c in frame]).assign(**added), out)
-    return Predictions(len(frame), out, _notes(model.preparation, frame))
-
-
-def _columns(
-    model: TabularModel, values: Float[np.ndarray, " row"], threshold: float
-) -> dict[str, Any]:
-    predicted = f"predicted {model.preparation.target_name}"
-    if model.preparation.labels is None:
-        return {predicted: values}
-    negative, positive = model.preparation.labels
-    named = np.where(values >= threshold, positive, negative)
-    return {f"probability of {positive}": values, predicted: named}
-
-
-def _notes(preparation: Preparation, frame: pd.DataFrame) -> tuple[str, ...]:
-    extra = [c for c in frame.columns if c not in preparation.columns]
-    notes = [f"not used by the model: {', '.join(map(repr, extra))}"] if extra else []
-    for column in preparation.columns:
-        missing = int(frame[column].isna().sum())
-        if missing:
-            notes.append(f"{column!r}: {missing} missing values filled as in training")
-    return tuple(notes)
-
-
-def _write_csv(frame: pd.DataFrame, out: Path) -> None:
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        frame.to_csv(beside, index=False, float_format="%.6g")
-        beside.replace(out)
-    except OSError as error:
-        raise TableError(
-            f"The predictions could not be written to {out} ({error.strerror or error}). "
-            "Choose a folder that exists and that you may write to."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def _write(folder: Path, network: PureModel, preparation: Preparation, **texts: Any) -> None:
     arrays = {}
     for i, (kernel, bias) in enumerate(network.params):
@@ -286,7 +199,7 @@ def _read_layers(folder: Path, record: dict[str, Any], sizes: Sequence[int]) -> 
             f"{path} is damaged or from another model: its checksum is not the one in model.json. "
             "Save the model again."
         )
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
     with np.load(path, allow_pickle=False) as arrays:
         layers = [
             Layer(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(len(arrays) // 2)
@@ -302,6 +215,6 @@ def _check_fit(sizes: Sequence[int], preparation: Preparation, folder: Path) -> 
     inputs = len(preparation.features)
     if sizes[0] != inputs or sizes[-1] != 1:
         raise ModelFolderError(
-            f"{folder}: the network takes {sizes[0]} inputs and gives {sizes[-1]} outputs, but the "
-            f"preparation makes {inputs} inputs for 1 output. Use the two that were trained together."
+            f"{folder}: the network takes {sizes[0]} inputs and gives {sizes[-1]} outputs, but "
+            f"the preparation makes {inputs} inputs for 1 output. Use two that belong together."
         )
