@@ -145,7 +145,7 @@ def test_a_report_gives_a_verdict_in_words_for_every_claim(chapter):
 
 def test_a_report_lists_every_recorded_result_with_its_tolerance(chapter):
     table = chapter.source[chapter.source.index('id="results"') :]
-    for expected in ("chi_sigmoid", "3.1e-13", "± 5 %", "exact", "% of units"):
+    for expected in ("chi_sigmoid", "3.1 × 10<sup>−13</sup>", "± 5 %", "exact", "% of units"):
         assert expected in table
 
 
@@ -433,6 +433,16 @@ def test_a_sweep_is_a_table_and_a_figure_that_fits_what_was_varied(tmp_path, gri
     rows = re.findall(r"<tr>.*?</tr>", table.split("<tbody>")[1], re.DOTALL)
     assert len(rows) == math.prod(len(values) for values in grid.values())
     assert "nats" in page.text and "validation loss" in page.text
+
+
+def test_the_figure_of_a_sweep_names_only_what_its_best_points_share(tmp_path):
+    def results(depth, activation):
+        return [samples.result("accuracy", 0.9 if depth == 20 else 0.8)]
+
+    grid = {"depth": [10, 20], "activation": ["relu", "tanh"]}
+    page = sweep_page(tmp_path / "01_activations" / "sweep", samples.sweep(grid, results))
+    alt = page.all("img")[0]["alt"].replace("\u00a0", " ")
+    assert alt.endswith("accuracy runs from 0.8 to 0.9, highest at depth = 20.")
 
 
 def test_a_sweep_tells_of_the_points_that_failed(tmp_path):

@@ -114,8 +114,20 @@ def inline(text: str) -> Markup:
 
 
 def shown(item: Any) -> str:
-    """A result's value with a few significant digits."""
-    return {True: "yes", False: "no"}[item] if isinstance(item, bool) else short(item)
+    """A result's value with a few significant digits, powers of ten as people write them."""
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    text = short(item)
+    if isinstance(item, str):
+        return text
+    power = re.fullmatch(r"(.+)e([+-]\d+)", text)
+    if power:
+        return Markup(f"{_minus(power[1])} × 10<sup>{_minus(str(int(power[2])))}</sup>")
+    return _minus(text)
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def allowed(parameter: Mapping[str, Any]) -> str:

@@ -106,14 +106,19 @@ def _dots(points: Points, varied: Sequence[str], label: str) -> tuple[Any, str]:
 
 
 def _finding(points: Points, varied: Sequence[str], name: str) -> str:
-    """The result's range, and where it was highest: what the figure's title says."""
+    """The result's range and what its highest values have in common: the figure's title."""
     means = _groups(points, varied, mean=True)
     low, high = min(means.values()), max(means.values())
     if low == high:
         return f"{name} is {short(low)} everywhere"
-    top = max(means, key=means.__getitem__)
-    where = ", ".join(f"{key} = {value(item)}" for key, item in zip(varied, top, strict=True))
-    return f"{name} runs from {short(low)} to {short(high)}, highest at {where}"
+    tops = [group for group, mean in means.items() if mean == high]
+    where = ", ".join(
+        f"{key}\u00a0=\u00a0{value(items[0])}"
+        for key, *items in zip(varied, *tops, strict=True)
+        if all(item == items[0] for item in items)
+    )
+    highest = f", highest at {where}" if where else ""
+    return f"{name} runs from {short(low)} to {short(high)}{highest}"
 
 
 def _groups(points: Points, keys: Sequence[str], *, mean: bool = False) -> dict[tuple, Any]:
