@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any
 
 _WIDTH = 24
 
@@ -16,7 +17,7 @@ class Progress:
         stream: Where to draw; only a terminal is drawn on.
     """
 
-    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+    def __init__(self, total: int, stream: TextIOBase | None = None) -> None:
         self.stream = stream or sys.stderr
         self.on = self.stream.isatty()
         self.total, self.finished = total, 0
@@ -26,8 +27,8 @@ class Progress:
 
     def begin(self, label: str, request: dict[str, Any]) -> None:
         """A run has begun, or its report is being written."""
-        what = "starting" if request["do"] == "execute" else "writing the report"
-        self.running[label] = (what, 0, 1)
+        starting = request["do"] == "execute"
+        self.running[label] = ("starting", 0, 1) if starting else ("writing the report", 1, 1)
 
     def cell(self, label: str, done: int, total: int) -> None:
         """A run's next cell has begun, with `done` cells behind it."""
