@@ -92,8 +92,13 @@ def find_separator(text: str) -> str | None:
 
 def _read_csv(path: Path, text: str, separator: str | None) -> pd.DataFrame:
     separator = separator or find_separator(text) or _separator_of_header(text)
-    header = next(row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)
-    names = _names(header, path.name)
+    lines = (row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)
+    names = _names(next(lines), path.name)
+    if len(next(lines, [])) > len(names):
+        raise TableError(
+            f"{path.name}: the rows have more fields than the header's {len(names)}. "
+            "Quote texts that hold the separator, or name every column."
+        )
     try:
         frame = pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True, header=0)
     except pd.errors.ParserError as error:
@@ -101,11 +106,6 @@ def _read_csv(path: Path, text: str, separator: str | None) -> pd.DataFrame:
             f"{path.name}: {str(error).strip()}. Every line needs as many fields as the header "
             f"({len(names)}); quote texts that hold the separator, or name it with separator=."
         ) from error
-    if len(frame.columns) != len(names):
-        raise TableError(
-            f"{path.name}: the rows have more fields than the header's {len(names)}. "
-            "Quote texts that hold the separator, or name every column."
-        )
     frame.columns = names
     return frame.apply(_decimal_comma) if separator != "," else frame
 

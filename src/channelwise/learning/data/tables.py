@@ -153,8 +153,9 @@ def check_column(column: str, columns: list[str], role: str) -> None:
     """Refuse a column that is not there, and offer the nearest name."""
     if column in columns:
         return
-    near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+    lower = {name.lower(): name for name in columns}
+    near = difflib.get_close_matches(column.lower(), lower, n=1, cutoff=0.5)
+    meant = f" Did you mean {lower[near[0]]!r}?" if near else ""
     shown = ", ".join(map(repr, columns[:12])) + (", …" if len(columns) > 12 else "")
     raise TableError(f"{role}: there is no column {column!r}.{meant} The columns are {shown}.")
 

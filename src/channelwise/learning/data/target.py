@@ -80,7 +80,7 @@ def _classes(column: pd.Series, positive: str | None) -> Target:
     positive = str(positive) if positive is not None else _positive(names)
     is_positive = (texts == positive).to_numpy()
     negative = next(n for n in names if n != positive) if len(names) == 2 else f"not {positive}"
-    for label, rows in ((positive, is_positive.sum()), (negative, (~is_positive).sum())):
+    for label, rows in ((positive, int(is_positive.sum())), (negative, int((~is_positive).sum()))):
         if rows < FEWEST_IN_CLASS:
             raise TableError(
                 f"The class {label!r} of {column.name!r} has {rows} row{'s' * (rows != 1)}: at "
