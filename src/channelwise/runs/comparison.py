@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from channelwise.runs import manifest as manifests
 from channelwise.runs.pages import write_page
+from channelwise.runs.pictures import is_filled
 from channelwise.runs.prose import Prose
 from channelwise.runs.sweepfigure import draw
 
@@ -78,7 +79,8 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _figure(sweep: Mapping[str, Any], name: str) -> dict[str, str]:
+def _figure(sweep: Mapping[str, Any], name: str) -> dict[str, Any]:
     unit = _result_names(sweep)[name]["unit"]
     png, alt = draw(sweep["grid"], _numbers(sweep, name), name=name, unit=unit)
-    return {"source": f"data:image/png;base64,{base64.b64encode(png).decode()}", "alt": alt}
+    data = base64.b64encode(png).decode()
+    return {"source": f"data:image/png;base64,{data}", "alt": alt, "filled": is_filled(data)}

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from channelwise.notebook.outputs import ANSWER, CLAIMS, RECORD, TABLE
 from channelwise.runs.highlight import highlighted
+from channelwise.runs.pictures import is_filled
 from channelwise.runs.printed import plain, shortened, table_block, text_of
 from channelwise.runs.prose import Prose, RenderError
 from channelwise.runs.sanitize import clean
@@ -186,6 +187,7 @@ class _Teller:
         width = metadata.get("width")
         width = int(width) if isinstance(width, int | float) and 0 < width < 10_000 else None
         values = {"source": source, "alt": alt, "width": width, "number": self.figures}
+        values["filled"] = is_filled(data)
         return Block("figure", data=values)
 
     def _stream(self, output: Mapping[str, Any]) -> Block | None:
