@@ -6,6 +6,7 @@ with W_l ~ N(0, σ_w²/n_in), b_l ~ N(0, σ_b²) and softmax cross-entropy on to
 skip connection, no momentum: nothing that would hide a gradient that vanished.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -18,19 +19,19 @@ from channelwise.foundations.signal import DEAD_SLOPE, Activation, Scalar, slope
 
 
 class PlainNet(NamedTuple):
-    """Parameters of a plain net with L hidden layers of one width."""
+    """Parameters of a plain net with L hidden layers of one width (or a stack of such nets)."""
 
-    first: Float[Array, "feature width"]  # W_1
-    hidden: Float[Array, "depth-1 width width"]  # W_2 … W_L
-    biases: Float[Array, "depth width"]  # b_1 … b_L
-    readout: Float[Array, "width class"]  # logits = x_L readout
+    first: Float[Array, "*net feature width"]  # W_1
+    hidden: Float[Array, "*net depth-1 width width"]  # W_2 … W_L
+    biases: Float[Array, "*net depth width"]  # b_1 … b_L
+    readout: Float[Array, "*net width class"]  # logits = x_L readout
 
 
 class Training(NamedTuple):
     """What came out of `train`."""
 
     net: PlainNet
-    losses: Float[Array, " step"]  # mean cross-entropy of each step's batch, in nats
+    losses: Float[Array, "*net step"]  # mean cross-entropy of each step's batch, in nats
 
 
 def init_plain(
@@ -105,6 +106,7 @@ def cross_entropy(
     return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
 
 
+@partial(jax.jit, static_argnames=("phi",))
 def accuracy(
     phi: Activation, net: PlainNet, x: Float[Array, "batch feature"], y: Int[Array, " batch"]
 ) -> Float[Array, ""]:
@@ -142,10 +144,43 @@ def train(
     return Training(*jax.lax.scan(step, net, rows))
 
 
+@partial(jax.jit, static_argnames=("phi",))
+def train_each(
+    phi: Activation,
+    nets: PlainNet,
+    x: Float[Array, "example feature"],
+    y: Int[Array, " example"],
+    rows: Int[Array, "step batch"],
+    learning_rates: Float[Array, " net"],
+) -> Training:
+    """Trains a stack of nets with one compiled program, one net after another.
+
+    On a CPU this is faster than `vmap`: one net's matrices already fill a core.
+
+    Args:
+        phi: elementwise activation.
+        nets: nets of one shape from `stack`.
+        x: inputs, one example a row.
+        y: class numbers.
+        rows: which examples make up the batch of each step, the same for every net.
+        learning_rates: step size of each net.
+
+    Returns:
+        The trained nets and their losses, with a leading axis "net".
+    """
+    return jax.lax.map(lambda run: train(phi, run[0], x, y, rows, run[1]), (nets, learning_rates))
+
+
+def stack(nets: Sequence[PlainNet]) -> PlainNet:
+    """Nets of one shape as one `PlainNet` whose arrays have a leading axis "net"."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *nets)
+
+
+@partial(jax.jit, static_argnames=("phi",))
 def always_flat(
     phi: Activation, net: PlainNet, x: Float[Array, "batch feature"]
 ) -> Float[Array, "depth width"]:
-    """Which units are dead on these inputs: 1 where |φ'(h)| < 1e-3 for every example, else 0.
+    """Which units are dead on these inputs: 1 unless |φ'(h)| ≥ 1e-3 for some example.
 
     Args:
         phi: elementwise activation.
@@ -156,4 +191,4 @@ def always_flat(
         1 for dead, 0 for alive, by layer and unit.
     """
     steepest = jnp.max(jnp.abs(slope(phi, preactivations(phi, net, x))), axis=1)
-    return (steepest < DEAD_SLOPE).astype(jnp.float32)
+    return 1 - (steepest >= DEAD_SLOPE).astype(jnp.float32)
