@@ -26,6 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
+    try:
+        return _checked(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone; nothing is left to say to it
+        return 1
+
+
+def _checked(options: argparse.Namespace) -> int:
+    """Calls the command; a user's mistake becomes one sentence."""
     from channelwise.notebook.parameters import ParameterError
     from channelwise.runs.errors import UsageError
 
@@ -34,11 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, ParameterError) as error:
         print(f"channelwise: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has gone; nothing is left to say to it
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

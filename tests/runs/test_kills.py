@@ -33,6 +33,7 @@ def sleeping(house, ours) -> dict:
             and '"double"' in (running / "notebook.ipynb").read_text()
         )
     )
+    time.sleep(0.5)  # the cell is saved as begun just before the runner hears of it
     return manifest.read(running)
 
 
@@ -60,6 +61,8 @@ def test_a_killed_runner_leaves_no_process_and_is_told_as_interrupted(lived_in, 
     before = good_report(lived_in)
     runner = lived_in.spawn("run", "01", "--name", "default", "-p", "wait=60")
     assert sleeping(lived_in, ours)["status"] == "running"
+    code, _, errors = lived_in.call("run", "01", "--name", "default")
+    assert code == 2 and "is being run by another process right now" in errors
     runner.send_signal(signal.SIGKILL)
     runner.communicate()
     lived_in.wait_for(lambda: not ours(), seconds=20)
@@ -123,6 +126,20 @@ def test_an_interrupted_run(lived_in, ours, number):
     assert record["error"]["cell"] == 8
     assert record["results"][0]["value"] == 40
     check_next_run_works(lived_in)
+
+
+def test_an_interrupted_sweep(house, ours):
+    runner = house.spawn("sweep", "01", "-g", "wait=0,60,61", "--name", "s", "--jobs", "1")
+    house.wait_for((house.runs / "s" / "points").is_dir)
+    house.wait_for(lambda: [p for p in (house.runs / "s" / "points").iterdir() if p.name[0] != "."])
+    runner.send_signal(signal.SIGINT)
+    _, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 130
+    assert "Traceback" not in errors
+    record = house.manifest("s")
+    assert record["status"] == "interrupted"
+    assert [p["status"] for p in record["points"]] == ["succeeded", "interrupted", "interrupted"]
+    assert "2 of 3 points did not succeed" in record["error"]["message"]
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(lived_in):

@@ -283,3 +283,8 @@ def test_a_process_number_given_out_again_does_not_revive_a_dead_runner(lived_in
     assert manifest.read(lived_in.runs / "default")["status"] == "running"
     manifest.write(lived_in.runs / "default", {**record, "pid_started": "1"})
     assert manifest.read(lived_in.runs / "default")["status"] == "interrupted"
+
+
+def test_texts_that_steer_a_terminal_are_made_harmless():
+    text = "\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b]8;;http://x\x1b\\link\rover\tand\n\x9b2Jout"
+    assert manifest.plain(text) == "red linkover\tand\n2Jout"

@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from papermill.parameterize import parameterize_notebook
 
 from channelwise.runs import hashes
 
+_LONGEST_SOCKET = 90  # characters; systems allow 104 or 108, and the manager adds "-ipc-5"
 Report = Callable[[dict[str, Any]], None]
 
 _PROBE = "__import__('channelwise.runs.kernel', fromlist=['probe']).probe()"
@@ -28,7 +30,7 @@ def run_notebook(request: dict[str, Any], tell: Report) -> dict[str, Any]:
 
     Args:
         request: `notebook` (the file), `to` (where the executed one goes), `parameters` (what
-            papermill injects), `cwd` (the kernel's folder).
+            papermill injects), `cwd` (the kernel's folder), `scratch` (a private folder).
         tell: Called with an event when the kernel has started and when a cell has begun.
 
     Returns:
@@ -44,7 +46,8 @@ def run_notebook(request: dict[str, Any], tell: Report) -> dict[str, Any]:
         book = parameterize_notebook(
             book, request["parameters"], kernel_name="python3", language="python"
         )
-    client = _Client(_Manager(book, output_path=request["to"], progress_bar=False), tell)
+    record = _Manager(book, output_path=request["to"], progress_bar=False)
+    client = _Client(record, Path(request["scratch"]), tell)
     client.nb_man.notebook_start()
     problem: dict[str, Any] | None = None
     try:
@@ -98,11 +101,21 @@ class _KernelManager(AsyncKernelManager):
         )
 
 
+def _kernel_manager(scratch: Path) -> AsyncKernelManager:
+    """A manager of one kernel, which it reaches by sockets in a folder no other user can enter.
+
+    Unlike TCP ports, they cannot be taken by another process between their choice and their use.
+    """
+    file = scratch / f"{time.monotonic_ns()}.json"
+    short = len(str(file)) < _LONGEST_SOCKET
+    return _KernelManager(connection_file=str(file), transport="ipc" if short else "tcp")
+
+
 class _Client(PapermillNotebookClient):
     """Papermill's client, telling what it does."""
 
-    def __init__(self, record: NotebookExecutionManager, tell: Report) -> None:
-        super().__init__(record, km=_KernelManager(), startup_timeout=120)
+    def __init__(self, record: NotebookExecutionManager, scratch: Path, tell: Report) -> None:
+        super().__init__(record, km=_kernel_manager(scratch), startup_timeout=120)
         self.owns_km = True
         self.tell = tell
         self.code_cells = [

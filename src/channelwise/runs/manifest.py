@@ -17,7 +17,11 @@ from channelwise.runs.folder import write_text
 
 FORMAT = 1
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_TERMINAL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and movements
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # window titles and links
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # any other control character but tab and newline
+)
 _NEEDED = {"kind", "notebook", "name", "status", "error", "started", "versions", "cost"}
 _LONGEST_WARNING = 2000
 
@@ -177,8 +181,8 @@ def machine() -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """A text without terminal colours."""
-    return _ANSI.sub("", text)
+    """A text without what steers a terminal."""
+    return _TERMINAL.sub("", text)
 
 
 def same_inputs(manifest: dict[str, Any], fingerprint: dict, versions: dict) -> bool:

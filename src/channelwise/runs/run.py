@@ -160,7 +160,8 @@ class _RunTask:
     def _report_failed(self, result: Result) -> None:
         """The numbers are there, but their report could not be written."""
         if self.manifest["status"] == "succeeded":
-            self.manifest["status"] = "failed"
+            stopped = result.status == "interrupted"
+            self.manifest["status"] = "interrupted" if stopped else "failed"
             why = result.error.get("evalue") or result.error.get("words") or result.status
             self.manifest["error"] = manifest.failure(
                 f"The report could not be written: {why}.",

@@ -17,9 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-# Checks of internationalized addresses, which no notebook holds; building its grammar takes a
-# second at every start.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+# What papermill and nbformat load if it is there, and notebooks on disk never need: grammars of
+# international addresses and of durations, and Hadoop's file system. It would cost 1.5 seconds.
+for _unneeded in ("rfc3987_syntax", "isoduration", "pyarrow"):
+    sys.modules.setdefault(_unneeded, None)  # type: ignore[arg-type]
 
 
 def main() -> None:

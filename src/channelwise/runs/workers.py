@@ -60,6 +60,7 @@ class _Worker:
     """One worker process, and what is known of the request it serves."""
 
     def __init__(self) -> None:
+        self.scratch = tempfile.TemporaryDirectory(prefix="channelwise-")
         self.log = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "channelwise.runs.worker"],
@@ -82,6 +83,7 @@ class _Worker:
         self.cell: int | None = None
         self.peak: float | None = None
         with contextlib.suppress(BrokenPipeError):  # its end is seen when it is read
+            request = {**request, "scratch": self.scratch.name}
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
 
@@ -117,6 +119,7 @@ class _Worker:
         for file in (self.process.stdin, self.process.stdout, self.log):
             with contextlib.suppress(BrokenPipeError):
                 file.close()
+        self.scratch.cleanup()
 
     def last_words(self) -> str:
         """The last line the process wrote before it ended."""
@@ -242,7 +245,9 @@ class Pool:
 
 
 def _environment() -> dict[str, str]:
+    """For workers and kernels. Several kernels share one GPU, so none takes all its memory."""
     return {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         **kernel.environment(),
         **kernel.cache_variables(),
         "CHANNELWISE_HEADLESS": "1",
