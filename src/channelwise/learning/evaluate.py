@@ -94,7 +94,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Estimate:
 
 def classification_report(
     y: Shaped[ArrayLike, " row"],
-    p: Float[ArrayLike, " row"],
+    p: Float[ArrayLike, "..."],
     *,
     threshold: float = 0.5,
     confidence: float = 0.95,
@@ -138,7 +138,7 @@ def classification_report(
 
 def regression_report(
     y: Float[ArrayLike, " row"],
-    y_hat: Float[ArrayLike, " row"],
+    y_hat: Float[ArrayLike, "..."],
     *,
     confidence: float = 0.95,
     replicates: int = 1000,
@@ -162,7 +162,7 @@ def regression_report(
 
 
 def confusion(
-    y: Shaped[ArrayLike, " row"], p: Float[ArrayLike, " row"], threshold: float = 0.5
+    y: Shaped[ArrayLike, " row"], p: Float[ArrayLike, "..."], threshold: float = 0.5
 ) -> Confusion:
     """Count the rows by label and by the decision p ≥ threshold."""
     y, p = _labels_and_probabilities(y, p)
@@ -171,7 +171,7 @@ def confusion(
 
 
 def roc(
-    y: Shaped[ArrayLike, " row"], p: Float[ArrayLike, " row"]
+    y: Shaped[ArrayLike, " row"], p: Float[ArrayLike, "..."]
 ) -> tuple[
     Float[np.ndarray, " threshold"],
     Float[np.ndarray, " threshold"],
@@ -186,8 +186,8 @@ def roc(
 
 def mcnemar(
     y: Shaped[ArrayLike, " row"],
-    p_a: Float[ArrayLike, " row"],
-    p_b: Float[ArrayLike, " row"],
+    p_a: Float[ArrayLike, "..."],
+    p_b: Float[ArrayLike, "..."],
     *,
     threshold: float = 0.5,
     confidence: float = 0.95,
@@ -222,8 +222,8 @@ def mcnemar(
 def paired_bootstrap(
     metric: str,
     y: Shaped[ArrayLike, " row"],
-    a: Float[ArrayLike, " row"],
-    b: Float[ArrayLike, " row"],
+    a: Float[ArrayLike, "..."],
+    b: Float[ArrayLike, "..."],
     *,
     threshold: float = 0.5,
     confidence: float = 0.95,
