@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Float, PyTree
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 
 class PureModel(NamedTuple):
@@ -22,5 +23,5 @@ class PureModel(NamedTuple):
     params: PyTree
     config: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
 
-    def __call__(self, x: Float[Array, "row ..."]) -> Array:
-        return self.apply(self.params, x)
+    def __call__(self, x: Shaped[ArrayLike, "row ..."]) -> Array:
+        return self.apply(self.params, jnp.asarray(x))
