@@ -32,6 +32,7 @@ GELU_1_PARTS = (1.595703125, 6.599660573071176e-05)  # their sums; the first par
 GELU_3_PARTS = (0.07135009765625, 4.718616350248776e-06)
 
 Values = Float[Array, "*shape"]
+Factor = Float[Array, "..."]  # the same shape, or one number
 
 
 def elementwise(slope: Callable[[Values], Values]) -> Callable:
@@ -40,6 +41,8 @@ def elementwise(slope: Callable[[Values], Values]) -> Callable:
     The derivative rule serves forward and reverse mode and `vmap`, and is itself differentiable.
     float16 and bfloat16 inputs are computed in float32 and rounded once, at the end.
     """
+
+    slope = jax.jit(slope)
 
     def decorate(value: Callable[[Values], Values]) -> Callable[[Values], Values]:
         @jax.custom_jvp
@@ -79,8 +82,9 @@ def near_root(x: Values, general: Values, root: float, coefficients: tuple[float
     """
     if x.dtype == jnp.float64:
         return general
-    d = x - root
-    return jnp.where(jnp.abs(d) < 0.25, polynomial(coefficients, d), general)
+    near = jnp.abs(x - root) < 0.25
+    d = jnp.where(near, x - root, jnp.zeros_like(x))  # keeps inf out of second derivatives
+    return jnp.where(near, polynomial(coefficients, d), general)
 
 
 def distance(x: Values, farthest: float = FARTHEST, farthest_64: float = FARTHEST_64) -> Values:
@@ -98,7 +102,7 @@ def nonpositive(x: Values) -> Bool[Array, "*shape"]:
     return lax.bitcast_convert_type(x, jnp.dtype(f"int{8 * x.dtype.itemsize}")) <= 0
 
 
-def scaled(c: Values, x: Values) -> Values:
+def scaled(c: Factor, x: Values) -> Values:
     """c x, right also where x is subnormal, which XLA takes for 0, and c x is normal."""
     product = c * x
     if x.dtype == jnp.float64:
@@ -120,7 +124,7 @@ def exp(a: Values) -> Values:
 
 
 @jax.custom_jvp
-def exp_times(factor: Values, a: Values, a_low: Values) -> Values:
+def exp_times(factor: Factor, a: Values, a_low: Values) -> Values:
     """factor e^(a + a_low) for -130 <= a <= 0, normal even where e^a alone underflows.
 
     `a_low` holds the digits that rounding `a` would lose: an error of half a unit in the last

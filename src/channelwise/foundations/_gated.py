@@ -101,8 +101,9 @@ def _central(x: Values, odd: tuple[float, ...], factor: Values, general: Values)
     """factor (1/2 + x odd(x^2)) where |x| < 1/2, `general` elsewhere and in float64."""
     if x.dtype == jnp.float64:
         return general
-    center = factor * (0.5 + x * polynomial(odd, x * x))
-    return jnp.where(jnp.abs(x) < 0.5, center, general)
+    near = jnp.abs(x) < 0.5
+    d = jnp.where(near, x, jnp.zeros_like(x))
+    return jnp.where(near, factor * (0.5 + d * polynomial(odd, d * d)), general)
 
 
 def _gelu_slope(x: Values) -> Values:

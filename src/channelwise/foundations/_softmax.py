@@ -20,6 +20,7 @@ def log_softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*sha
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
+@partial(jax.jit, static_argnums=1)
 def _softmax(x: Values, axis: int) -> Values:
     _, _, e = _exponentials(x, axis)
     return e / jnp.sum(e, axis, keepdims=True)
@@ -29,10 +30,11 @@ def _softmax(x: Values, axis: int) -> Values:
 def _softmax_rule(axis, primals, tangents):
     (x,), (dx,) = primals, tangents
     y = _softmax(x, axis)
-    return y, y * _centered(dx, y, axis, _largest(x, axis))
+    return y, y * _centered(dx, x, y, axis)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
+@partial(jax.jit, static_argnums=1)
 def _log_softmax(x: Values, axis: int) -> Values:
     d, d_low, e = _exponentials(x, axis)
     # log(1 + rest), not log(sum): a rest of 1e-9 would vanish in the sum.
@@ -44,7 +46,7 @@ def _log_softmax(x: Values, axis: int) -> Values:
 @_log_softmax.defjvp
 def _log_softmax_rule(axis, primals, tangents):
     (x,), (dx,) = primals, tangents
-    return _log_softmax(x, axis), _centered(dx, _softmax(x, axis), axis, _largest(x, axis))
+    return _log_softmax(x, axis), _centered(dx, x, _softmax(x, axis), axis)
 
 
 def _exponentials(x: Values, axis: int) -> tuple[Values, Values, Values]:
@@ -64,9 +66,11 @@ def _largest(x: Values, axis: int) -> Bool[Array, "*shape"]:
     return index == jnp.argmax(x, axis, keepdims=True)
 
 
-def _centered(dx: Values, y: Values, axis: int, largest: Bool[Array, "*shape"]) -> Values:
+@partial(jax.jit, static_argnums=3)
+def _centered(dx: Values, x: Values, y: Values, axis: int) -> Values:
     """dx - sum_j y_j dx_j, reckoned from the largest entry: 1 - y would cancel when y is near 1."""
     zero = jnp.zeros_like(dx)
+    largest = _largest(x, axis)
     pivot = jnp.sum(jnp.where(largest, dx, zero), axis, keepdims=True)
     u = jnp.where(largest, zero, dx - pivot)
     return u - jnp.sum(y * u, axis, keepdims=True)

@@ -99,7 +99,9 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.maximum(x, 0)
 
 
-def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float[Array, "*shape"]:
+def leaky_relu(
+    x: Float[Array, "*shape"], negative_slope: float | Float[Array, ""] = 0.01
+) -> Float[Array, "*shape"]:
     """x where x > 0, negative_slope * x elsewhere."""
     wide = widen(x)
     c = jnp.asarray(negative_slope, wide.dtype)
@@ -113,7 +115,8 @@ def _left(x: Values) -> Values:
 
 
 @jax.custom_jvp
-def _elu(x: Values, alpha: Values) -> Values:
+@jax.jit
+def _elu(x: Values, alpha: Float[Array, ""]) -> Values:
     return jnp.where(nonpositive(x), scaled(alpha, expm1(_left(x))), x)
 
 
@@ -125,7 +128,7 @@ def _elu_rule(primals, tangents):
     return _elu(x, alpha), slope * dx + expm1(_left(x)) * d_alpha
 
 
-def elu(x: Float[Array, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
+def elu(x: Float[Array, "*shape"], alpha: float | Float[Array, ""] = 1.0) -> Float[Array, "*shape"]:
     """x where x > 0, alpha (e^x - 1) elsewhere."""
     wide = widen(x)
     return _elu(wide, jnp.asarray(alpha, wide.dtype)).astype(x.dtype)
