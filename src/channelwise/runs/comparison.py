@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from channelwise.runs import manifest as manifests
 from channelwise.runs.pages import write_page
-from channelwise.runs.pictures import is_filled
+from channelwise.runs.pictures import address, is_filled
 from channelwise.runs.prose import Prose
 from channelwise.runs.sweepfigure import draw
 
@@ -83,4 +83,4 @@ def _figure(sweep: Mapping[str, Any], name: str) -> dict[str, Any]:
     unit = _result_names(sweep)[name]["unit"]
     png, alt = draw(sweep["grid"], _numbers(sweep, name), name=name, unit=unit)
     data = base64.b64encode(png).decode()
-    return {"source": f"data:image/png;base64,{data}", "alt": alt, "filled": is_filled(data)}
+    return {"source": address(data), "alt": alt, "filled": is_filled(data)}

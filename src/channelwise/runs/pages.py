@@ -58,8 +58,14 @@ def _environment() -> Environment:
     }
     environment.filters.update(filters)
     style = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
-    environment.globals["style"] = Markup(style)
+    environment.globals["style"] = Markup(_packed(style))
     return environment
+
+
+def _packed(style: str) -> str:
+    """A style sheet without its comments and the space between its rules."""
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+    return re.sub(r"\s*([{};])\s*|\s*\n\s*", lambda m: m[1] or " ", style).strip()
 
 
 def date(moment: str | None) -> str:

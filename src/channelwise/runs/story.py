@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from channelwise.notebook.outputs import ANSWER, CLAIMS, RECORD, TABLE
 from channelwise.runs.highlight import highlighted
-from channelwise.runs.pictures import is_filled
+from channelwise.runs.pictures import address, is_filled
 from channelwise.runs.printed import plain, shortened, table_block, text_of
 from channelwise.runs.prose import Prose, RenderError
 from channelwise.runs.sanitize import clean
@@ -183,7 +183,8 @@ class _Teller:
                 f"Figure {self.figures} (cell {index}) has no description; "
                 "show it with figures.show(figure, alt=…)."
             )
-        source = f"data:{kind};base64,{''.join(data.split())}"
+        data = "".join(data.split())
+        source = address(data) if kind == "image/png" else f"data:{kind};base64,{data}"
         width = metadata.get("width")
         width = int(width) if isinstance(width, int | float) and 0 < width < 10_000 else None
         values = {"source": source, "alt": alt, "width": width, "number": self.figures}
