@@ -135,6 +135,37 @@ def test_a_reader_who_leaves_early_is_no_error(project):
     assert done.stderr == ""
 
 
+def test_predict_writes_the_rows_with_their_predictions(tmp_path, capsys):
+    from channelwise.foundations import losses
+    from channelwise.learning.data.preparation import prepare
+    from channelwise.learning.data.simulated import churn
+    from channelwise.learning.data.splits import split_table
+    from channelwise.learning.fit import fit
+    from channelwise.learning.models.dense import pure_mlp
+    from channelwise.learning.persist import save_model
+
+    table = churn(200)
+    parts = prepare(table, split_table(table))
+    net = pure_mlp((parts.train[0].shape[1], 4, 1))
+    network, _ = fit(net, losses.binary_cross_entropy, parts.train, epochs=1)
+    save_model(tmp_path / "model", network, parts.preparation, name="churn", threshold=0.5)
+    table.frame.head(3).assign(extra=1).to_csv(tmp_path / "new.csv", index=False)
+    model, new, out = (str(tmp_path / name) for name in ("model", "new.csv", "out.csv"))
+    assert cli.main(["predict", model, new, "-o", out, "--threshold", "0"]) == 0
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert len(lines) == 4
+    assert lines[0].endswith("probability of yes,predicted churned")
+    assert all(line.endswith(",yes") for line in lines[1:])
+    assert "channelwise: not used by the model: " in capsys.readouterr().err
+
+
+def test_predict_refuses_in_a_sentence(tmp_path, capsys):
+    assert cli.main(["predict", str(tmp_path / "absent"), "new.csv"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("channelwise: ") and message.count("\n") == 1
+    assert "absent" in message
+
+
 def test_errors_come_without_a_traceback(project):
     done = shell("run", "08_thing", cwd=project)
     assert done.returncode == 2

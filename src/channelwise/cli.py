@@ -40,11 +40,19 @@ def _checked(options: argparse.Namespace) -> int:
     from channelwise.notebook.parameters import ParameterError
     from channelwise.runs.errors import UsageError
 
+    if options.command == "predict":
+        return _predict_rows(options)
+    from channelwise.runs import commands
+
     try:
-        return options.command(options)
+        return getattr(commands, options.command)(options)
     except (UsageError, ParameterError) as error:
-        print(f"channelwise: {error}", file=sys.stderr)
-        return 2
+        return _refuse(error)
+
+
+def _refuse(error: Exception) -> int:
+    print(f"channelwise: {error}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,14 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands, name: str, summary: str, details: str, examples: str, action):
+def _command(commands, name: str, summary: str, details: str, examples: str, command: str):
     parser = commands.add_parser(
         name,
         help=summary,
         description=f"{details}\n\nexamples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=action)
+    parser.set_defaults(command=command)
     return parser
 
 
@@ -126,7 +134,7 @@ def _run(commands) -> None:
         "  channelwise run 01_activations -p depth=50 -p activation=tanh\n"
         "  channelwise run 04_tabular -f params/04_tabular/credit.yaml\n"
         "  channelwise run 04_tabular -p data=my.csv --name mine",
-        _do_run,
+        "run",
     )
     parser.add_argument(
         "notebooks_to_run",
@@ -138,12 +146,6 @@ def _run(commands) -> None:
     _running(parser, jobs=1)
 
 
-def _do_run(options: argparse.Namespace) -> int:
-    from channelwise.runs import commands
-
-    return commands.run(options)
-
-
 def _sweep(commands) -> None:
     parser = _command(
         commands,
@@ -153,7 +155,7 @@ def _sweep(commands) -> None:
         "ends in one comparative report: reports/NOTEBOOK/SWEEP/report.html.",
         "  channelwise sweep 04_tabular -g learning_rate=1e-4,1e-3,1e-2 -g seed=0..4 --jobs 2\n"
         "  channelwise sweep 01_activations -g activation=relu,tanh -p depth=50 --name two",
-        _do_sweep,
+        "sweep",
     )
     parser.add_argument("notebook", metavar="NOTEBOOK", help="as in `channelwise run`")
     parser.add_argument(
@@ -167,12 +169,6 @@ def _sweep(commands) -> None:
     _running(parser, jobs=2)
 
 
-def _do_sweep(options: argparse.Namespace) -> int:
-    from channelwise.runs import commands
-
-    return commands.sweep(options)
-
-
 def _report(commands) -> None:
     parser = _command(
         commands,
@@ -180,15 +176,9 @@ def _report(commands) -> None:
         "write the index of all reports again",
         "Writes reports/index.html from the runs that are there.",
         "  channelwise report",
-        _do_report,
+        "report",
     )
     _folders(parser)
-
-
-def _do_report(options: argparse.Namespace) -> int:
-    from channelwise.runs import commands
-
-    return commands.report(options)
 
 
 def _list(commands) -> None:
@@ -198,15 +188,9 @@ def _list(commands) -> None:
         "list notebooks and runs with their status",
         "Lists every notebook and every run with its status.",
         "  channelwise list",
-        _do_list,
+        "list_runs",
     )
     _folders(parser)
-
-
-def _do_list(options: argparse.Namespace) -> int:
-    from channelwise.runs import commands
-
-    return commands.list_runs(options)
 
 
 def _describe(commands) -> None:
@@ -216,16 +200,10 @@ def _describe(commands) -> None:
         "say what can be changed in a notebook",
         "Lists a notebook's parameters with type, range, default and meaning, and its sets.",
         "  channelwise describe 01_activations",
-        _do_describe,
+        "describe",
     )
     parser.add_argument("notebook", metavar="NOTEBOOK", help="as in `channelwise run`")
     _folders(parser)
-
-
-def _do_describe(options: argparse.Namespace) -> int:
-    from channelwise.runs import commands
-
-    return commands.describe(options)
 
 
 def _refresh(commands) -> None:
@@ -236,18 +214,12 @@ def _refresh(commands) -> None:
         "Executes notebooks at their defaults and stores the outputs in the notebooks themselves,\n"
         "without what differs from one execution to the next. Nothing changes if a cell fails.",
         "  channelwise refresh\n  channelwise refresh 01_activations",
-        _do_refresh,
+        "refresh",
     )
     parser.add_argument("notebooks_to_run", nargs="*", metavar="NOTEBOOK", help="default: all")
     parser.add_argument("--timeout", type=_positive, metavar="SECONDS", help="limit for each")
     parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="notebooks at a time")
     _folders(parser)
-
-
-def _do_refresh(options: argparse.Namespace) -> int:
-    from channelwise.runs import commands
-
-    return commands.refresh(options)
 
 
 def _predict(commands) -> None:
@@ -257,19 +229,46 @@ def _predict(commands) -> None:
         "predict for the rows of a new file with a saved model",
         "Reads a model saved by chapter 4 and predicts for every row of a CSV or Parquet file.",
         "  channelwise predict model/ new.csv\n  channelwise predict model/ new.csv -o scored.csv",
-        _do_predict,
+        "predict",
     )
     parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="folder of the saved model")
     parser.add_argument("data", type=Path, metavar="NEW.csv", help="rows to predict for")
     parser.add_argument(
         "-o", dest="output", type=Path, metavar="OUT.csv", help="where to write (default: screen)"
     )
+    parser.add_argument(
+        "--unseen",
+        choices=("refuse", "other"),
+        default="refuse",
+        help="rows with categories no training row had: refuse them, or count them as `other`",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability from which a row is called positive (default: the model's own)",
+    )
+    parser.add_argument("--separator", metavar="S", help="of the file (default: found from it)")
 
 
-def _do_predict(options: argparse.Namespace) -> int:
+def _predict_rows(options: argparse.Namespace) -> int:
+    from channelwise.learning.data.files import TableError
+    from channelwise.learning.persist import ModelFolderError
     from channelwise.learning.predict import predict_file
 
-    predict_file(options.model, options.data, options.output)
+    try:
+        done = predict_file(
+            options.model,
+            options.data,
+            options.output,
+            unseen=options.unseen,
+            threshold=options.threshold,
+            separator=options.separator,
+        )
+    except (TableError, ModelFolderError) as error:
+        return _refuse(error)
+    for note in done.notes:
+        print(f"channelwise: {note}", file=sys.stderr)
     return 0
 
 
