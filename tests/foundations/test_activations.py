@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -205,6 +206,7 @@ def test_forward_reverse_vmap_jit_and_eager_agree(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_scalars_and_empty_arrays_are_welcome(name):
     f = function(name)
+    assert jax.grad(f)(0.5) == jax.grad(f)(jnp.float32(0.5))
     assert f(jnp.float32(0.5)).shape == ()
     assert f(jnp.zeros((0, 3), jnp.float32)).shape == (0, 3)
 
@@ -263,7 +265,7 @@ def test_leaky_relu_takes_any_slope(negative_slope):
     x = inputs()[::64]
     f = partial(activations.leaky_relu, negative_slope=negative_slope)
     value, slope = jax.jit(partial(value_and_slope, f))(jnp.asarray(x))
-    true = reference.leaky_relu(x.astype(np.float64), np.float32(negative_slope))
+    true = reference.leaky_relu(x.astype(np.float64), negative_slope=np.float32(negative_slope))
     assert reference.ulp_error(np.asarray(value), true[0]).max() <= 0.5
     assert reference.ulp_error(np.asarray(slope), true[1]).max() == 0
     at_infinity = f(jnp.array([-jnp.inf]))[0]
@@ -276,7 +278,7 @@ def test_elu_takes_any_alpha(alpha):
     f = partial(activations.elu, alpha=alpha)
     value, slope = jax.jit(partial(value_and_slope, f))(jnp.asarray(x))
     with np.errstate(under="ignore"):
-        true = reference.elu(x.astype(np.float64), float(np.float32(alpha)))
+        true = reference.elu(x.astype(np.float64), alpha=float(np.float32(alpha)))
     assert reference.ulp_error(np.asarray(value), true[0]).max() <= VALUE_ULP
     assert reference.ulp_error(np.asarray(slope), true[1]).max() <= SLOPE_ULP
     assert f(jnp.array([-jnp.inf]))[0] == -np.float32(alpha)
@@ -398,3 +400,16 @@ def test_a_nan_spoils_its_own_row_alone():
     x = jnp.array([[1.0, jnp.nan], [1.0, 2.0]])
     assert np.isnan(activations.softmax(x)).tolist() == [[True, True], [False, False]]
     assert np.isnan(activations.log_softmax(x)).tolist() == [[True, True], [False, False]]
+
+
+@pytest.mark.parametrize("f", [*map(function, NAMES), activations.softmax])
+def test_integers_are_refused_in_a_sentence(f):
+    with pytest.raises((TypeError, jaxtyping.TypeCheckError)):
+        f(jnp.arange(3))
+
+
+def test_softmax_names_a_missing_axis_and_a_missing_class():
+    with pytest.raises(ValueError, match=r"one of the 2 axes of x, whose shape is \(2, 3\); got 2"):
+        activations.softmax(jnp.zeros((2, 3)), axis=2)
+    with pytest.raises(ValueError, match=r"at least one class, but x has shape \(2, 0\)"):
+        activations.log_softmax(jnp.zeros((2, 0)))

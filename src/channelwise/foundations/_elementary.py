@@ -42,7 +42,7 @@ def elementwise(slope: Callable[[Values], Values]) -> Callable:
     float16 and bfloat16 inputs are computed in float32 and rounded once, at the end.
     """
 
-    slope = jax.jit(slope)
+    narrow_slope = jax.jit(lambda x: slope(widen(x)).astype(x.dtype))
 
     def decorate(value: Callable[[Values], Values]) -> Callable[[Values], Values]:
         @jax.custom_jvp
@@ -54,15 +54,25 @@ def elementwise(slope: Callable[[Values], Values]) -> Callable:
         @activation.defjvp
         def rule(primals, tangents):
             (x,), (dx,) = primals, tangents
-            return activation(x), slope(widen(x)).astype(dx.dtype) * dx
+            return activation(x), narrow_slope(x) * dx
 
         return activation
 
     return decorate
 
 
+def require_floating(x: Array) -> None:
+    """Refuse integers and the like: their derivative would silently be nothing."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(
+            f"activations need floating-point numbers, but x holds {x.dtype}; "
+            "convert it first, as in x.astype(jnp.float32)."
+        )
+
+
 def widen(x: Values) -> Values:
     """float32 for the half-precision types, `x` itself otherwise."""
+    require_floating(x)
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 

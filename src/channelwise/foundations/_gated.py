@@ -72,7 +72,24 @@ def _silu_slope(x: Values) -> Values:
 
 @elementwise(slope=_silu_slope)
 def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Sigmoid-weighted linear unit (swish), x sigmoid(x)."""
+    """Sigmoid-weighted linear unit, also called swish.
+
+    silu(x) = x σ(x),   silu'(x) = σ(x) (1 + x σ(−x))
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values ≥ −0.2785, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: for x < 0 the value is (x e^x) / (1 + e^x) with the product formed in one piece:
+    e^x alone is 0 from −87.3 on, x e^x only from −91.8 on. The derivative crosses zero at −1.278.
+
+    Source: Elfwing, Uchibe, Doya 2018; Ramachandran, Zoph, Le 2017.
+    """
     t = distance(x)
     return jnp.where(x >= 0, x, exp_times(-t, -t, jnp.zeros_like(t))) / (1 + exp(-t))
 
@@ -89,7 +106,24 @@ def _mish_slope(x: Values) -> Values:
 
 @elementwise(slope=_mish_slope)
 def mish(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x tanh(softplus(x))."""
+    """Mish: x weighted by the tanh of its softplus.
+
+    mish(x) = x tanh(softplus(x))
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values ≥ −0.3088, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: with z = e^x, tanh(softplus(x)) = z (2 + z) / (2 + z (2 + z)): one exponential,
+    no logarithm. The derivative crosses zero at −1.192.
+
+    Source: Misra 2020.
+    """
     t = distance(x)
     z = exp(-t)
     top = jnp.where(x >= 0, 1 + 2 * z, 2 + z)
@@ -145,5 +179,24 @@ def _gelu_tanh(x: Values) -> Values:
 
 
 def gelu(x: Float[Array, "*shape"], approximate: bool = False) -> Float[Array, "*shape"]:
-    """x Phi(x); the tanh form if `approximate`."""
+    """Gaussian error linear unit: x times the normal probability of staying below x.
+
+    gelu(x) = x Φ(x),   gelu'(x) = Φ(x) + x φ(x)
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+      approximate: if true the tanh form, x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, which differs
+        by up to 5e-4; it is itself computed to the last digits, as x σ(2 √(2/π) (x + …)).
+
+    Returns:
+      Values ≥ −0.1700, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: Φ(−t) = e^(−t²/2) M(t) with Mills' ratio M, and t² in two floats: rounding t²
+    would cost 60 units in the last place at t = −13. The derivative crosses zero at −0.752.
+
+    Source: Hendrycks, Gimpel 2016.
+    """
     return _gelu_tanh(x) if approximate else _gelu(x)

@@ -6,17 +6,77 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from channelwise.foundations._elementary import Values, distance, exp_times, log1p, widen
+from channelwise.foundations._elementary import (
+    Values,
+    distance,
+    exp_times,
+    log1p,
+    require_floating,
+    widen,
+)
 
 
 def softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]:
-    """e^x_i / sum_j e^x_j along `axis`."""
+    """Softmax: probabilities whose log-odds are the differences of the logits.
+
+    p_i = e^x_i / Σ_j e^x_j,   ∂p_i/∂x_j = p_i (δ_ij − p_j)
+
+    Args:
+      x: logits, any shape with at least one entry along `axis`, ±inf included.
+      axis: the axis of the classes.
+
+    Returns:
+      Probabilities that sum to 1 along `axis`, the shape and type of x. Logits of +inf share the
+      probability evenly, and so do entries that are all −inf.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+      ValueError: if x has no such axis or no entry along it.
+
+    Numerical note: the difference to the largest logit is kept in two floats, so a probability of
+    1e-35 has as many right digits as one of 0.5. The derivative is reckoned from the largest entry
+    and does not vanish where its probability rounds to 1.
+
+    Source: Bridle 1990; Goodfellow, Bengio, Courville 2016, §4.1.
+    """
+    _require_entries(x, axis)
     return _softmax(widen(x), axis).astype(x.dtype)
 
 
 def log_softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]:
-    """x_i - log sum_j e^x_j along `axis`."""
+    """Logarithm of the softmax: the log-likelihood of every class.
+
+    log p_i = x_i − log Σ_j e^x_j,   ∂log p_i/∂x_j = δ_ij − p_j
+
+    Args:
+      x: logits, any shape with at least one entry along `axis`, ±inf included.
+      axis: the axis of the classes.
+
+    Returns:
+      Values ≤ 0, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+      ValueError: if x has no such axis or no entry along it.
+
+    Numerical note: the largest entry is −log1p(Σ of the others), so that a certainty of 1 − 1e-9
+    gives −1e-9 and not 0; its derivative is the others' probability, not 1 − p.
+
+    Source: Goodfellow, Bengio, Courville 2016, §4.1.
+    """
+    _require_entries(x, axis)
     return _log_softmax(widen(x), axis).astype(x.dtype)
+
+
+def _require_entries(x: Array, axis: int) -> None:
+    """A sentence where XLA would speak of reductions without identity."""
+    require_floating(x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(
+            f"axis must be one of the {x.ndim} axes of x, whose shape is {x.shape}; got {axis}."
+        )
+    if x.shape[axis] == 0:
+        raise ValueError(f"softmax needs at least one class, but x has shape {x.shape}.")
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -45,7 +45,7 @@ __all__ = [
     "tanh",
 ]
 
-FARTHEST_TANH = (65.0, 500.0)
+FARTHEST_TANH = (65.0, 500.0)  # |x| from which tanh is 1 and its slope 0, float32 and float64
 SELU_SCALE = 1.0507009873554805  # lambda, Klambauer et al. (2017), eq. 14
 SELU_ALPHA = 1.6732632423543772
 
@@ -57,20 +57,69 @@ def _sigmoid_slope(x: Values) -> Values:
 
 @elementwise(slope=_sigmoid_slope)
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Logistic sigmoid, 1 / (1 + e^-x)."""
+    """Logistic sigmoid: the probability whose log-odds are x.
+
+    σ(x) = 1 / (1 + e^−x),   σ'(x) = σ(x) σ(−x)
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values in [0, 1], the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: with z = e^−|x| the derivative is z / (1 + z)²; the textbook σ (1 − σ) is
+    exactly 0 from x = 17 on.
+
+    Source: Verhulst 1838; Goodfellow, Bengio, Courville 2016, §3.10.
+    """
     z = exp(-distance(x))
     return jnp.where(x >= 0, jnp.ones_like(z), z) / (1 + z)
 
 
 @elementwise(slope=lambda x: sigmoid(-x))
 def log_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Logarithm of the sigmoid, -log(1 + e^-x)."""
+    """Logarithm of the sigmoid: the log-likelihood of a positive label with logit x.
+
+    log σ(x) = −log(1 + e^−x) = −softplus(−x),   derivative σ(−x)
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values ≤ 0, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: min(x, 0) − log1p(e^−|x|): no overflow below, no lost digits above.
+
+    Source: Goodfellow, Bengio, Courville 2016, §3.10.
+    """
     return jnp.minimum(x, 0) - log1p(exp(-distance(x)))
 
 
 @elementwise(slope=sigmoid)
 def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Smooth ReLU, log(1 + e^x)."""
+    """Softplus: a smooth ReLU and the integral of the sigmoid.
+
+    softplus(x) = log(1 + e^x),   derivative σ(x)
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values ≥ 0, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: max(x, 0) + log1p(e^−|x|).
+
+    Source: Dugas et al. 2001; Glorot, Bordes, Bengio 2011, §3.
+    """
     return jnp.maximum(x, 0) + log1p(exp(-distance(x)))
 
 
@@ -82,27 +131,96 @@ def _tanh_slope(x: Values) -> Values:
 
 @elementwise(slope=_tanh_slope)
 def tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent: a sigmoid centered at 0, with slope 1 there.
+
+    tanh(x) = (e^x − e^−x) / (e^x + e^−x),   tanh'(x) = 1 − tanh²(x)
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values in [−1, 1], the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: −m / (2 + m) with m = e^(−2|x|) − 1; the derivative is 4z / (1 + z)² with z =
+    e^(−2|x|), where 1 − tanh² is exactly 0 from |x| = 9 on.
+
+    Source: LeCun et al. 1998, Efficient BackProp, §4.4.
+    """
     m = expm1(-2 * distance(x, *FARTHEST_TANH))
     return jnp.copysign(m / (2 + m), x)
 
 
+@elementwise(slope=lambda x: jnp.where(jnp.abs(x) <= 1, jnp.ones_like(x), jnp.zeros_like(x)))
 def hard_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """min(1, max(-1, x))."""
+    """Piecewise linear tanh: the identity, cut off at ±1.
+
+    hard_tanh(x) = min(1, max(−1, x)),   derivative 1 for |x| ≤ 1, 0 beyond
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values in [−1, 1], the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: exact; at the kinks ±1 the derivative is taken from inside.
+
+    Source: Collobert 2004, Large Scale Machine Learning, §5.
+    """
     one = jnp.ones_like(x)
     return jnp.where(x > 1, one, jnp.where(x < -1, -one, x))
 
 
 @elementwise(slope=lambda x: jnp.where(nonpositive(x), jnp.zeros_like(x), jnp.ones_like(x)))
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """max(0, x)."""
+    """Rectified linear unit.
+
+    relu(x) = max(0, x),   derivative 1 for x > 0, 0 for x ≤ 0
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values ≥ 0, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: exact, positive subnormal numbers included; at the kink 0 the derivative is 0.
+
+    Source: Fukushima 1969; Nair, Hinton 2010.
+    """
     return jnp.maximum(x, 0)
 
 
 def leaky_relu(
     x: Float[Array, "*shape"], negative_slope: float | Float[Array, ""] = 0.01
 ) -> Float[Array, "*shape"]:
-    """x where x > 0, negative_slope * x elsewhere."""
+    """ReLU that keeps a small slope on the left, so that no unit dies.
+
+    leaky_relu(x) = x for x > 0, a x for x ≤ 0,   with a = `negative_slope`
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+      negative_slope: a, the slope on the left; any real number; an array of one number can be
+        learned.
+
+    Returns:
+      Values of the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: exact but for the product's rounding; with a = 0 the value at −inf is 0. At the
+    kink 0 the derivative is a.
+
+    Source: Maas, Hannun, Ng 2013.
+    """
     wide = widen(x)
     c = jnp.asarray(negative_slope, wide.dtype)
     tail = jnp.where(c == 0, jnp.zeros_like(wide), scaled(c, wide))
@@ -129,7 +247,26 @@ def _elu_rule(primals, tangents):
 
 
 def elu(x: Float[Array, "*shape"], alpha: float | Float[Array, ""] = 1.0) -> Float[Array, "*shape"]:
-    """x where x > 0, alpha (e^x - 1) elsewhere."""
+    """Exponential linear unit: negative values saturate smoothly at −α.
+
+    elu(x) = x for x > 0, α (e^x − 1) for x ≤ 0,   derivative 1 or α e^x
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+      alpha: α, minus the limit at −inf; any real number below 2^64; an array of one number can be
+        learned.
+
+    Returns:
+      Values > −α (for α > 0), the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: expm1 for the value; the derivative is formed as one product, because e^x leaves
+    the float32 range before α e^x does. At 0 the derivative is α, the one from the left.
+
+    Source: Clevert, Unterthiner, Hochreiter 2016.
+    """
     wide = widen(x)
     return _elu(wide, jnp.asarray(alpha, wide.dtype)).astype(x.dtype)
 
@@ -142,7 +279,23 @@ def _selu_slope(x: Values) -> Values:
 
 @elementwise(slope=_selu_slope)
 def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """lambda times elu(x, alpha) with the constants that keep mean 0 and variance 1."""
+    """Scaled exponential linear unit: keeps mean 0 and variance 1 from layer to layer.
+
+    selu(x) = λ elu(x, α),   λ = 1.0507009873554805, α = 1.6732632423543772
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values > −1.7581, the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: as `elu`; at 0 the derivative is λα, the one from the left.
+
+    Source: Klambauer et al. 2017, eq. 14.
+    """
     below = nonpositive(x)
     scale = jnp.where(below, jnp.full_like(x, SELU_SCALE * SELU_ALPHA), SELU_SCALE)
     return scaled(scale, jnp.where(below, expm1(_left(x)), x))
@@ -155,6 +308,22 @@ def _softsign_slope(x: Values) -> Values:
 
 @elementwise(slope=_softsign_slope)
 def softsign(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x / (1 + |x|)."""
+    """Softsign: a sigmoid with tails like 1/x instead of e^−x.
+
+    softsign(x) = x / (1 + |x|),   derivative 1 / (1 + |x|)²
+
+    Args:
+      x: pre-activations, any shape, any real number, ±inf included.
+
+    Returns:
+      Values in [−1, 1], the shape and type of x.
+
+    Raises:
+      TypeError: if x does not hold floating-point numbers.
+
+    Numerical note: inputs are cut off at ±1e30, where the value has long been ±1.
+
+    Source: Bergstra et al. 2009; Glorot, Bengio 2010, §3.
+    """
     x = jnp.clip(x, -1e30, 1e30)
     return x / (1 + jnp.abs(x))
