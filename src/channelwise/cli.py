@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _checked(options: argparse.Namespace) -> int:
     """Calls the command; a user's mistake becomes one sentence."""
-    from channelwise.notebook.parameters import ParameterError
+    from channelwise.notebook.values import ParameterError
     from channelwise.runs.errors import UsageError
 
     if options.command == "predict":

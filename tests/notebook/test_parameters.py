@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from channelwise.notebook.parameters import ParameterError, Schema, live_schema, start
+from channelwise.notebook.parameters import Schema, live_schema, start
+from channelwise.notebook.values import ParameterError
 
 CELL = '''"""What to study."""
 depth: Annotated[int, Field(ge=1, le=200)] = 20          # layers stacked
@@ -126,7 +127,6 @@ def test_a_notebook_without_a_parameters_cell_is_refused(tmp_path):
 def test_start_writes_values_back_in_their_type():
     injected = '# Parameters\nlearning_rate = "1e-2"\n'
     namespace = {"In": ["", "import os", CELL, injected]}
-    exec("from channelwise.notebook.parameters import *", namespace)
     exec("from pathlib import Path; from typing import *; from pydantic import Field", namespace)
     exec(CELL, namespace)
     exec(injected, namespace)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from channelwise.notebook import figures
-from channelwise.notebook.parameters import Parameter, live_schema
+from channelwise.notebook.parameters import live_schema
+from channelwise.notebook.values import Parameter
 
 if TYPE_CHECKING:
     import ipywidgets

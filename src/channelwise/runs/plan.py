@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from channelwise.notebook.parameters import Parameter, Schema
+from channelwise.notebook.parameters import Schema
+from channelwise.notebook.values import Parameter
 from channelwise.runs import hashes
 from channelwise.runs.errors import UsageError
 from channelwise.runs.locate import Project, check_name
