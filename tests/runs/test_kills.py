@@ -92,19 +92,19 @@ def test_a_killed_worker(lived_in, ours):
 
 def test_a_run_that_takes_too_long(lived_in, ours):
     before = good_report(lived_in)
-    began = time.monotonic()
+    # Enough to reach the cell that sleeps, on a busy machine too: the good run took a quarter.
+    limit = round(max(4.0, 4 * lived_in.manifest()["cost"]["wall_s"]), 1)
     code, output, _ = lived_in.call(
-        "run", "01", "--name", "default", "-p", "wait=60", "--timeout", "5"
+        "run", "01", "--name", "default", "-p", "wait=600", "--timeout", str(limit)
     )
-    assert time.monotonic() - began < 50
     assert code == 1
     assert output.startswith("timed_out")
     assert good_report(lived_in) == before
     record = lived_in.manifest("default.failed")
     assert record["status"] == "timed_out"
     assert record["error"]["cell"] == 8
-    assert "after 5 seconds, its limit; raise --timeout" in record["error"]["message"]
-    assert 5 <= record["cost"]["wall_s"] < 10
+    assert f"after {limit:g} seconds, its limit; raise --timeout" in record["error"]["message"]
+    assert limit <= record["cost"]["wall_s"] < 2 * limit
     assert record["cost"]["peak_memory_mb"] > 20
     check_next_run_works(lived_in)
 
