@@ -47,10 +47,22 @@ def test_an_upright_word_is_one_word():
 
 
 def test_a_function_is_set_apart_from_its_argument_but_not_from_a_parenthesis():
-    space = "<mspace/>"
-    assert flat(r"-p \log p").count("<mspace />") + flat(r"-p \log p").count(space) == 2
+    assert flat(r"-p \log p").count("<mspace/>") == 2
     assert "mspace" not in flat(r"\log(p)")
     assert "mspace" not in flat(r"= \max(0, x)")
+
+
+def test_a_function_is_set_apart_from_a_parenthesis_before_it_and_a_bar_behind_it():
+    assert flat(r"(1-p)\ln(1-p)").count("<mspace/>") == 1
+    assert flat(r"\max |x|").count("<mspace/>") == 1
+
+
+@pytest.mark.parametrize(
+    ("latex", "prefixes"),
+    [("x = -1", 1), ("x - 1", 0), ("(-1)", 1), ("(a) - 1", 0), (r"a,\,-b", 1), ("f' - 1", 0)],
+)
+def test_a_sign_behind_an_operator_belongs_to_its_number(latex, prefixes):
+    assert mathml(latex).count('form="prefix"') == prefixes
 
 
 def test_limits_stand_below_in_a_display_and_beside_in_a_line():

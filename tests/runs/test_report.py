@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -17,46 +16,7 @@ from channelwise.runs.report import (
     render_ledger,
     render_sweep,
 )
-
-ADDRESSES = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
-VOID = {"meta", "link", "br", "img", "input", "hr", "path", "wbr"}
-
-
-class Page(HTMLParser):
-    """A page as its elements and its visible words."""
-
-    def __init__(self, path: Path):
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.elements: list[tuple[str, dict]] = []
-        self.words: list[str] = []
-        self.prose: list[str] = []
-        self._open: list[str] = []
-        self.feed(self.source)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag in self._open:
-            while self._open.pop() != tag:
-                pass
-
-    def handle_data(self, data):
-        if "style" not in self._open:
-            self.words.append(data)
-            if not {"code", "pre", "td"} & set(self._open):
-                self.prose.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict]:
-        return [attributes for name, attributes in self.elements if name == tag]
+from page_checks import Page, assert_no_latex, assert_offline_and_safe
 
 
 def report_of(folder: Path, cells=None, **changes) -> Page:
@@ -64,30 +24,6 @@ def report_of(folder: Path, cells=None, **changes) -> Page:
     samples.write(folder, samples.manifest(**changes), cells)
     render(folder)
     return Page(folder / "report.html")
-
-
-def assert_offline_and_safe(page: Page) -> None:
-    tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "iframe", "object", "embed", "form", "video", "audio", "base"}
-    assert "default-src 'none'" in page.all("meta")[1]["content"]
-    for tag, attributes in page.elements:
-        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
-        for name in ADDRESSES & set(attributes):
-            assert attributes[name].startswith("data:"), (tag, name, attributes[name][:60])
-        assert not re.match(r"\s*(javascript|data|vbscript):", attributes.get("href", "")) or (
-            tag == "link" and attributes["href"] == "data:,"
-        )
-    for link in page.all("link"):
-        assert link["href"] == "data:,"
-    for style in re.findall(r"<style>(.*?)</style>", page.source, re.DOTALL):
-        assert "url(" not in style and "@import" not in style
-    for image in page.all("img"):
-        assert image["alt"].strip()
-
-
-def assert_no_latex(page: Page) -> None:
-    assert not re.search(r"\\[a-zA-Z(\[]", "".join(page.prose))
-    assert not re.search(r"\$[^\s\d$][^$]*\$", "".join(page.prose))
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +71,22 @@ def test_a_report_folds_the_code_away_and_the_set_up_into_one_place(chapter):
     assert "Code · 9 lines" in chapter.text
     setup = re.search(r"Set-up.*?</details>", chapter.source, re.DOTALL)[0]
     assert setup.count("<pre") == 4 and "explore(" not in chapter.text
+
+
+def test_code_that_shows_nothing_is_folded_together_with_the_code_below_it(tmp_path):
+    cells = [samples.code("a = 1\nb = 2"), samples.code("c = 3"), samples.code("print(c)")]
+    page = report_of(tmp_path / "a" / "b", [*cells[:2], samples.text("So."), cells[2]])
+    assert "Code · 3 lines" in page.text and "Code · 1 line" in page.text
+
+
+def test_numbers_in_tables_are_set_as_books_set_them(tmp_path):
+    table = {"caption": "", "columns": ["name", "error"]}
+    rows = [["a-b", "-1.678e+07"], ["1e-5", "2e-13"], ["c", "–"], ["d", "1 000"], ["e", "4"]]
+    output = samples.shows({"application/vnd.channelwise.table+json": table | {"rows": rows}})
+    page = report_of(tmp_path / "a" / "b", [samples.code("table()", output)])
+    for expected in ("<td>a-b", "−1.678 × 10<sup>7</sup>", "<td>1e-5", "2 × 10<sup>−13</sup>"):
+        assert expected in page.source
+    assert page.source.count('<td class="number">') >= 5
 
 
 def test_a_report_gives_a_verdict_in_words_for_every_claim(chapter):

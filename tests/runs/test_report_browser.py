@@ -7,6 +7,7 @@ import pytest
 import report_samples as samples
 from browser import chromium
 from channelwise.runs.report import render, render_index, render_sweep
+from page_checks import assert_reads_well, opened
 
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 PAGES = {
@@ -18,49 +19,6 @@ PAGES = {
 }
 WIDE_FORMULA = "## Wide\n\n$$" + " + ".join(f"x_{{{i}}}^2" for i in range(60)) + "$$"
 WIDE_WORD = "## Long\n\n" + "w" * 300 + " and `" + "c" * 300 + "`"
-
-# The luminance contrast of every visible text against what lies behind it, as WCAG defines it.
-CONTRASTS = """
-() => {
-  const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
-  const rgba = (color) => {
-    context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1);
-    return [...context.getImageData(0, 0, 1, 1).data];
-  };
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const color = rgba(getComputedStyle(e).backgroundColor);
-      if (color[3] === 255) return color;
-    }
-    return rgba('Canvas');
-  };
-  const luminance = (color) => color.slice(0, 3)
-    .map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    const text = walker.currentNode.textContent.trim();
-    if (!text || !element.checkVisibility() || !element.getClientRects().length) continue;
-    const [a, b] = [getComputedStyle(element).color, null].map((c) => c && rgba(c));
-    const pair = [luminance(a), luminance(behind(element))].sort((x, y) => y - x);
-    found.push([(pair[0] + 0.05) / (pair[1] + 0.05), text.slice(0, 40)]);
-  }
-  return found;
-}
-"""
-
-OVERFLOWING = """
-() => {
-  const width = document.documentElement.clientWidth;
-  const scrolls = (e) => e && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowX)
-    || scrolls(e.parentElement));
-  return [...document.body.querySelectorAll('*')]
-    .filter((e) => e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
-    .map((e) => e.tagName + '.' + e.className);
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -110,34 +68,6 @@ def context(browser, request):
     window.set_default_timeout(20_000)
     yield window
     window.close()
-
-
-def opened(context, path: Path):
-    """The page, and every request that it made."""
-    page = context.new_page()
-    requests, complaints = [], []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(path.as_uri())
-    assert not complaints
-    return page, requests
-
-
-def assert_reads_well(context, path: Path) -> None:
-    page, requests = opened(context, path)
-    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
-    for fold in page.query_selector_all("summary"):
-        fold.click()
-    width, shown = page.evaluate(
-        "[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]"
-    )
-    assert width <= shown, page.evaluate(OVERFLOWING)
-    assert page.evaluate(OVERFLOWING) == []
-    assert page.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
-    weak = [text for ratio, text in page.evaluate(CONTRASTS) if ratio < 4.5]
-    assert not weak
-    page.close()
 
 
 @pytest.mark.parametrize("name", PAGES)

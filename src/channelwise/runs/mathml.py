@@ -24,8 +24,11 @@ REWRITES = (
 )
 LIMITS = {"max", "min", "sup", "inf", "lim", "arg\u2009min", "arg\u2009max"}
 CONTAINERS = {"math", "mrow", "mstyle", "mtd", "msqrt"}
-OPENING = {"(", "[", "{", "|", "‖", "⟨"}
-TIGHT = {"|", "‖", "/"}  # operators that TeX sets without space around them
+BARS = {"|", "‖"}
+OPENING = {"(", "[", "{", "⟨"} | BARS
+CLOSING = {")", "]", "}", "⟩", "!", "′", "″"}
+SIGNS = {"−", "+", "±", "∓"}
+TIGHT = BARS | {"/"}  # operators that TeX sets without space around them
 LETTERLIKE = {"∞", "⊤", "⊥", "∅", "∇"}  # symbols that TeX spaces like letters
 
 # All that latex2mathml writes; anything else came out of the text of a formula.
@@ -133,6 +136,7 @@ def _settle(parent: ET.Element, *, display: bool) -> None:
             child.tag = "munder"
     if parent.tag in CONTAINERS:
         _join_letters(parent)
+        _sign_operators(parent)
         _space_functions(parent)
 
 
@@ -187,17 +191,32 @@ def _join_letters(parent: ET.Element) -> None:
             child.attrib.pop("mathvariant", None)
 
 
+def _sign_operators(parent: ET.Element) -> None:
+    """Sets a sign that follows another operator, as in "= −1", close to what it signs."""
+    before = None
+    for child in parent:
+        follows = before is not None and before.tag == "mo" and before.text not in CLOSING
+        if follows and _is_mo(child, SIGNS):
+            child.set("form", "prefix")
+        before = before if child.tag == "mspace" else child
+
+
 def _space_functions(parent: ET.Element) -> None:
     """Puts TeX's thin space around a function's name, but none before its parenthesis."""
     children = list(parent)
     parent[:] = []
     for i, child in enumerate(children):
-        before, after = children[i - 1] if i else None, children[i + 1 : i + 2]
-        if _is_function(child) and _is_operand(before):
+        before = children[i - 1] if i else None
+        after = children[i + 1] if i + 1 < len(children) else None
+        if _is_function(child) and (_is_operand(before) or _is_mo(before, CLOSING)):
             parent.append(_thin_space())
         parent.append(child)
-        if _is_function(child) and after and _is_operand(after[0]):
+        if _is_function(child) and (_is_operand(after) or _is_mo(after, BARS)):
             parent.append(_thin_space())
+
+
+def _is_mo(element: ET.Element | None, signs: set[str]) -> bool:
+    return element is not None and element.tag == "mo" and element.text in signs
 
 
 def _is_function(element: ET.Element) -> bool:
@@ -207,10 +226,12 @@ def _is_function(element: ET.Element) -> bool:
 
 
 def _is_operand(element: ET.Element | None) -> bool:
+    """Whether an element is something a function is applied to without a parenthesis."""
     if element is None or element.tag in {"mo", "mspace", "mtext"}:
         return False
-    first = next(iter(element), None) if element.tag == "mrow" else None
-    return first is None or first.tag != "mo" or (first.text or "").strip() not in OPENING
+    if element.tag != "mrow":
+        return True
+    return not (len(element) and _is_mo(element[0], OPENING))
 
 
 def _thin_space() -> ET.Element:

@@ -54,6 +54,7 @@ def _environment() -> Environment:
         "memory": memory,
         "short": shown,
         "tolerance": tolerance,
+        "typeset": typeset,
         "value": value,
     }
     environment.filters.update(filters)
@@ -123,17 +124,17 @@ def shown(item: Any) -> str:
     """A result's value with a few significant digits, powers of ten as people write them."""
     if isinstance(item, bool):
         return "yes" if item else "no"
-    text = short(item)
-    if isinstance(item, str):
-        return text
-    power = re.fullmatch(r"(.+)e([+-]\d+)", text)
-    if power:
-        return Markup(f"{_minus(power[1])} × 10<sup>{_minus(str(int(power[2])))}</sup>")
-    return _minus(text)
+    return item if isinstance(item, str) else typeset(short(item))
 
 
-def _minus(number: str) -> str:
-    return number.replace("-", "−")
+def typeset(number: str) -> str:
+    """A number printed by a machine as a book prints it: −2.3 × 10⁷ for -2.3e+07."""
+    number = number.replace("-", "−")
+    power = re.fullmatch(r"(.+)e([+−]\d+)", number)
+    if not power:
+        return number
+    exponent = power[2].lstrip("+").replace("−0", "−").lstrip("0")
+    return Markup("{} × 10<sup>{}</sup>").format(power[1], exponent)
 
 
 def allowed(parameter: Mapping[str, Any]) -> str:

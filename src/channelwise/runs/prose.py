@@ -20,6 +20,13 @@ INLINE_MATH = (
     r"|\$(?![\s$])(?P<inline_math_text>(?:[^$\\]|\\[\s\S])+?)(?<!\s)\$(?!\d)"
 )
 STRAY = re.compile(r"\\(?:[a-zA-Z]{2,}|[\[(])")
+# What a keyboard has no key for: apostrophes, quotation marks, the space before a per cent sign.
+TYPOGRAPHY = (
+    (re.compile(r"(?<=\w)'(?=\w)"), "’"),
+    (re.compile(r'(?<![^\s(\[])"(?=\S)'), "“"),
+    (re.compile(r'"'), "”"),
+    (re.compile(r"(?<=\d) (?=%)"), "\u00a0"),
+)
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif")
 
 
@@ -77,7 +84,9 @@ class Prose(mistune.HTMLRenderer):
                 f"The text {text.strip()!r} holds {stray[0]} outside a formula. "
                 "Put formulas between dollar signs."
             )
-        return super().text(re.sub(r"(?<=\w)'(?=\w)", "’", text))
+        for pattern, character in TYPOGRAPHY:
+            text = pattern.sub(character, text)
+        return super().text(text)
 
     def heading(self, text: str, level: int, **attrs) -> str:
         level = max(level, 2)  # the page's title is its only first heading

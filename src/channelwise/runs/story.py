@@ -136,11 +136,20 @@ class _Teller:
         if setup and not failed:
             self.story.setup.append(highlighted(source))
         else:
-            lines = source.count("\n") + 1
-            data = {"lines": lines, "open": failed, "cell": index}
-            self.story.blocks.append(Block("code", highlighted(source), data))
+            self._fold(source, failed)
         for block in _joined(self._output(index, output) for output in outputs):
             self.story.blocks.append(block)
+
+    def _fold(self, source: str, failed: bool) -> None:
+        """Folds code away, together with the code right above it that showed nothing."""
+        lines = source.count("\n") + 1
+        last = self.story.blocks[-1] if self.story.blocks else None
+        if last and last.kind == "code" and not failed:
+            last.html += highlighted(source)
+            last.data["lines"] += lines
+        else:
+            data = {"lines": lines, "open": failed}
+            self.story.blocks.append(Block("code", highlighted(source), data))
 
     def _output(self, index: int, output: Mapping[str, Any]) -> Block | None:
         kind = output["output_type"]
