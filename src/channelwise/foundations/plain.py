@@ -6,7 +6,6 @@ with W_l ~ N(0, σ_w²/n_in), b_l ~ N(0, σ_b²) and softmax cross-entropy on to
 skip connection, no momentum: nothing that would hide a gradient that vanished.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -19,19 +18,19 @@ from channelwise.foundations.signal import DEAD_SLOPE, Activation, Scalar, slope
 
 
 class PlainNet(NamedTuple):
-    """Parameters of a plain net with L hidden layers of one width (or a stack of such nets)."""
+    """Parameters of a plain net with L hidden layers of one width."""
 
-    first: Float[Array, "*net feature width"]  # W_1
-    hidden: Float[Array, "*net depth-1 width width"]  # W_2 … W_L
-    biases: Float[Array, "*net depth width"]  # b_1 … b_L
-    readout: Float[Array, "*net width class"]  # logits = x_L readout
+    first: Float[Array, "feature width"]  # W_1
+    hidden: Float[Array, "depth-1 width width"]  # W_2 … W_L
+    biases: Float[Array, "depth width"]  # b_1 … b_L
+    readout: Float[Array, "width class"]  # logits = x_L readout
 
 
 class Training(NamedTuple):
     """What came out of `train`."""
 
     net: PlainNet
-    losses: Float[Array, "*net step"]  # mean cross-entropy of each step's batch, in nats
+    losses: Float[Array, " step"]  # mean cross-entropy of each step's batch, in nats
 
 
 def init_plain(
@@ -67,6 +66,7 @@ def init_plain(
     )
 
 
+@partial(jax.jit, static_argnames=("phi",))
 def preactivations(
     phi: Activation, net: PlainNet, x: Float[Array, "batch feature"]
 ) -> Float[Array, "depth batch width"]:
@@ -91,6 +91,7 @@ def preactivations(
     return jnp.concatenate([h1[None], rest])
 
 
+@partial(jax.jit, static_argnames=("phi",))
 def logits(
     phi: Activation, net: PlainNet, x: Float[Array, "batch feature"]
 ) -> Float[Array, "batch class"]:
@@ -98,6 +99,7 @@ def logits(
     return phi(preactivations(phi, net, x)[-1]) @ net.readout
 
 
+@partial(jax.jit, static_argnames=("phi",))
 def cross_entropy(
     phi: Activation, net: PlainNet, x: Float[Array, "batch feature"], y: Int[Array, " batch"]
 ) -> Float[Array, ""]:
@@ -142,38 +144,6 @@ def train(
         return jax.tree.map(lambda p, g: p - learning_rate * g, net, gradient), loss
 
     return Training(*jax.lax.scan(step, net, rows))
-
-
-@partial(jax.jit, static_argnames=("phi",))
-def train_each(
-    phi: Activation,
-    nets: PlainNet,
-    x: Float[Array, "example feature"],
-    y: Int[Array, " example"],
-    rows: Int[Array, "step batch"],
-    learning_rates: Float[Array, " net"],
-) -> Training:
-    """Trains a stack of nets with one compiled program, one net after another.
-
-    On a CPU this is faster than `vmap`: one net's matrices already fill a core.
-
-    Args:
-        phi: elementwise activation.
-        nets: nets of one shape from `stack`.
-        x: inputs, one example a row.
-        y: class numbers.
-        rows: which examples make up the batch of each step, the same for every net.
-        learning_rates: step size of each net.
-
-    Returns:
-        The trained nets and their losses, with a leading axis "net".
-    """
-    return jax.lax.map(lambda run: train(phi, run[0], x, y, rows, run[1]), (nets, learning_rates))
-
-
-def stack(nets: Sequence[PlainNet]) -> PlainNet:
-    """Nets of one shape as one `PlainNet` whose arrays have a leading axis "net"."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *nets)
 
 
 @partial(jax.jit, static_argnames=("phi",))
