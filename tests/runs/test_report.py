@@ -101,6 +101,13 @@ def test_a_report_lists_every_recorded_result_with_its_tolerance(chapter):
         assert expected in table
 
 
+def test_a_long_table_scrolls_inside_itself(tmp_path):
+    table = {"caption": "", "columns": ["n"], "rows": [[str(n)] for n in range(40)]}
+    output = samples.shows({"application/vnd.channelwise.table+json": table})
+    page = report_of(tmp_path / "a" / "b", [samples.code("table()", output)])
+    assert page.source.count('class="scroll broad tall"') == 1
+
+
 def test_the_contents_lead_to_the_sections(chapter):
     anchors = {attributes["id"] for _, attributes in chapter.elements if "id" in attributes}
     links = [a["href"][1:] for a in chapter.all("a") if a["href"].startswith("#")]
@@ -163,6 +170,15 @@ def test_a_formula_that_cannot_be_drawn_is_an_error_that_names_it(tmp_path, form
         report_of(tmp_path / "a" / "b", cells)
     assert formula in str(error.value) and "Cell 0" in str(error.value)
     assert not (tmp_path / "a" / "b" / "report.html").exists()
+
+
+def test_a_text_is_set_with_the_signs_a_keyboard_lacks(tmp_path):
+    typed = (
+        """# T\n\nIt's "so" (-0.5 to -3), a 64-32-10 net, 1e-5, 95 % `it's -1`, "*all*" of it."""
+    )
+    page = report_of(tmp_path / "a" / "b", [samples.text(typed)])
+    expected = "It’s “so” (−0.5 to −3), a 64-32-10 net, 1e-5, 95\u00a0% it's -1, “all” of it."
+    assert expected.replace("\u00a0", " ") in page.text and "95\u00a0%" in page.source
 
 
 def test_latex_outside_a_formula_is_an_error(tmp_path):

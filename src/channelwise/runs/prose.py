@@ -20,11 +20,12 @@ INLINE_MATH = (
     r"|\$(?![\s$])(?P<inline_math_text>(?:[^$\\]|\\[\s\S])+?)(?<!\s)\$(?!\d)"
 )
 STRAY = re.compile(r"\\(?:[a-zA-Z]{2,}|[\[(])")
-# What a keyboard has no key for: apostrophes, quotation marks, the space before a per cent sign.
+# What a keyboard has no key for: apostrophes, quotation marks, minus, the space before "%".
 TYPOGRAPHY = (
     (re.compile(r"(?<=\w)'(?=\w)"), "’"),
-    (re.compile(r'(?<![^\s(\[])"(?=\S)'), "“"),
+    (re.compile(r'(?<![^\s(\[])"(?![\s.,;:!?)\]])'), "“"),
     (re.compile(r'"'), "”"),
+    (re.compile(r"(?<![\w.)\]–-])-(?=\.?\d)"), "−"),
     (re.compile(r"(?<=\d) (?=%)"), "\u00a0"),
 )
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif")
