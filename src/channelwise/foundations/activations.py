@@ -233,7 +233,6 @@ def _left(x: Values) -> Values:
 
 
 @jax.custom_jvp
-@jax.jit
 def _elu(x: Values, alpha: Float[Array, ""]) -> Values:
     return jnp.where(nonpositive(x), scaled(alpha, expm1(_left(x))), x)
 
@@ -246,6 +245,7 @@ def _elu_rule(primals, tangents):
     return _elu(x, alpha), slope * dx + expm1(_left(x)) * d_alpha
 
 
+@jax.jit
 def elu(x: Float[Array, "*shape"], alpha: float | Float[Array, ""] = 1.0) -> Float[Array, "*shape"]:
     """Exponential linear unit: negative values saturate smoothly at −α.
 
