@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import report_samples as samples
-from channelwise.runs.index import first_sentence
+from channelwise.runs.index import first_sentence, key_results
 from channelwise.runs.report import (
     RenderError,
     render,
@@ -434,6 +434,17 @@ def test_a_sweep_of_which_every_point_failed_still_has_its_table(tmp_path):
     sweep = sample_sweep({"depth": [10, 20]}, fail=lambda **_: True)
     page = sweep_page(tmp_path / "01_activations" / "sweep", sweep)
     assert not page.all("img") and page.text.count("Cell 7 raised") == 2
+
+
+def test_the_key_results_are_those_that_the_answer_states():
+    values = {"one": 1.0, "flag": True, "word": "relu", "rate": 0.08452, "steps": 690.8, "x": -3.25}
+    rows = [samples.result(name, value) for name, value in values.items()]
+
+    def names(answer):
+        return [row["name"] for row in key_results(rows, answer)]
+
+    assert names("In 691 steps, at 0.0845 and −3.2 or 0.08452.") == ["steps", "rate", "x"]
+    assert names("Nothing from 5 to 0.1 is here.") == ["one", "flag", "word"]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,36 @@ def first_sentence(markdown: str) -> str:
     return text
 
 
+def key_results(results: Sequence[Mapping[str, Any]], answer: str) -> list[Mapping[str, Any]]:
+    """The few results to show first: those whose numbers the answer states, then the first ones.
+
+    Args:
+      results: The recorded results of a run, in their order.
+      answer: The run's answer; a number in it stands for every result that rounds to it.
+    """
+    stated = {number: place for place, number in reversed(list(enumerate(_numbers(answer))))}
+
+    def place(result: Mapping[str, Any]) -> int:
+        value = result["value"]
+        if isinstance(value, bool | str):
+            return len(answer)
+        places = [at for (x, digits), at in stated.items() if float(f"{value:.{digits}g}") == x]
+        return min(places, default=len(answer))
+
+    return sorted(results, key=place)[:KEY_RESULTS]
+
+
+def _numbers(text: str) -> list[tuple[float, int]]:
+    """The numbers of a text that have at least two digits, each with how many it has."""
+    found = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])", text.replace("−", "-"))
+    sized = [(float(number), len(_digits(number))) for number in found]
+    return [(number, digits) for number, digits in sized if digits > 1]
+
+
+def _digits(number: str) -> str:
+    return re.sub(r"e.*|[-.]", "", number).lstrip("0")
+
+
 def main_run(runs: Sequence[tuple[Path, dict[str, Any]]]) -> tuple[Path, dict[str, Any]]:
     """The run that stands for its chapter: good before bad, default before others, then newest."""
 
@@ -79,7 +109,7 @@ def _chapter(reports_dir: Path, runs: list[tuple[Path, dict[str, Any]]]) -> dict
         "title": prose.render_line(run["title"]),
         "question": prose.render_line(run["question"]) if run["question"] else "",
         "answer": prose.render_line(first_sentence(answer)) if answer else Markup(),
-        "results": run.get("results", [])[:KEY_RESULTS],
+        "results": key_results(run.get("results", []), answer or ""),
         "thumbnail": thumbnail(folder),
         "others": others,
     }

@@ -59,7 +59,7 @@ def _rank(run: dict[str, Any]) -> tuple[bool, str]:
 
 def _rows(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
     href = quote(f"{run['notebook']}/{folder.name}/report.html") + "#claims"
-    return [{**claim, "href": href, "chapter": run["title"]} for claim in run["claims"]]
+    return [{**claim, "href": href, "notebook": run["notebook"]} for claim in run["claims"]]
 
 
 def _article(claim: dict[str, Any]) -> int | None:

@@ -46,6 +46,7 @@ def _environment() -> Environment:
     )
     filters = {
         "allowed": allowed,
+        "chapter": chapter,
         "date": date,
         "duration": duration,
         "inline": inline,
@@ -67,6 +68,14 @@ def _packed(style: str) -> str:
     """A style sheet without its comments and the space between its rules."""
     style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
     return re.sub(r"\s*([{};])\s*|\s*\n\s*", lambda m: m[1] or " ", style).strip()
+
+
+def chapter(notebook: str) -> str:
+    """A notebook's place in the book: `01_activations` is "Chapter 1"."""
+    number = re.match(r"(\d+)_", notebook)
+    if not number:
+        return notebook
+    return f"Chapter {int(number[1])}" if int(number[1]) else "Before the first chapter"
 
 
 def date(moment: str | None) -> str:

@@ -4,7 +4,6 @@ Every page is one HTML file that is read from disk with the network off: no scri
 MathML, figures inside the page, light and dark, on paper and on a phone.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,20 +49,11 @@ def render(run_dir: Path) -> None:
         run=run,
         story=story,
         answer=_answer(run, story),
-        chapter=chapter(run["notebook"]),
         warnings=_warnings(run, story),
         hashes=_hashes(run),
         home=f"{up}index.html",
         ledger=f"{up}ledger.html",
     )
-
-
-def chapter(notebook: str) -> str:
-    """A notebook's place in the book: `01_activations` is "Chapter 1"."""
-    number = re.match(r"(\d+)_", notebook)
-    if not number:
-        return notebook
-    return f"Chapter {int(number[1])}" if int(number[1]) else "Before the first chapter"
 
 
 def _answer(run: Mapping[str, Any], story: Story) -> str:
