@@ -134,6 +134,16 @@ def test_start_writes_values_back_in_their_type():
     assert namespace["learning_rate"] == 1e-2
 
 
+@pytest.mark.parametrize(("depth", "fails"), [(20, False), (0, True)])
+def test_start_checks_live_values_where_cells_leave_no_history(depth, fails):
+    kind = Schema.from_source(CELL)["depth"].annotation
+    namespace = {"In": [""], "__annotations__": {"depth": kind}, "depth": depth}
+    if not fails:
+        return start(namespace)
+    with pytest.raises(ParameterError, match="depth = 0 is not a whole number from 1 to 200"):
+        start(namespace)
+
+
 def test_start_refuses_a_name_that_plain_papermill_injected():
     namespace = {"In": ["", CELL, "# Parameters\ndpeth = 3\n"], "depth": 20}
     with pytest.raises(ParameterError, match="'dpeth' is no parameter"):

@@ -118,6 +118,8 @@ def live_schema(namespace: Mapping[str, Any]) -> tuple[Schema, list[str]]:
     """The schema of the notebook that is running, and the names papermill injected into it."""
     history = [source for source in namespace.get("In", ()) if source.strip()]
     cells = [k for k, source in enumerate(history) if is_parameters_cell(source)]
+    if not cells and namespace.get("__annotations__"):
+        return _schema_without_history(namespace), []
     if not cells:
         raise ParameterError(
             "no parameters cell has run yet; run the cells above this one first, "
@@ -133,3 +135,12 @@ def live_schema(namespace: Mapping[str, Any]) -> tuple[Schema, list[str]]:
         if isinstance(target, ast.Name)
     ]
     return Schema.from_source(history[cells[-1]]), injected
+
+
+def _schema_without_history(namespace: Mapping[str, Any]) -> Schema:
+    """The types of the live values, where cells run without leaving a history, as under nbval."""
+    annotated = namespace["__annotations__"].items()
+    return Schema(
+        "this notebook",
+        tuple(Parameter(name, kind, namespace[name]) for name, kind in annotated),
+    )
