@@ -230,37 +230,33 @@ def fit_temperature(
     Raises:
       ValueError: if a logit is infinite or NaN, shapes differ or there are no rows.
 
-    Numerical note: the loss is convex in 1/T, so its slope has at most one zero, found by
-    Brent's method.
+    Numerical note: the loss is convex in 1/T, so its slope changes sign at most once; ln T is
+    found by bisection, to float32 rounding.
 
     Source: Guo, Pleiss, Sun, Weinberger 2017, §4.2.
     """
-    from scipy.optimize import brentq
-
     z, y = jnp.asarray(logits), jnp.asarray(labels)
-    if not jnp.isfinite(z).all():
+    if not np.isfinite(z).all():
         raise ValueError(
             f"Logits must be finite, got {z[~jnp.isfinite(z)][0]}: no temperature tempers "
             "certainty. Take them before the probabilities round to 0 or 1."
         )
-
-    def slope(log_T: float) -> float:
-        return float(_loss_slope(jnp.asarray(log_T, z.dtype), z, y))
-
-    end = float(np.log(limit))
-    if slope(-end) >= 0:
-        return 1 / limit
-    if slope(end) <= 0:
-        return limit
-    return float(np.exp(brentq(slope, -end, end, xtol=1e-6)))
+    return float(jnp.exp(_best_log_temperature(z, y, jnp.asarray(np.log(limit), z.dtype))))
 
 
 @jax.jit
-@jax.grad
-def _loss_slope(log_T: Array, z: Array, y: Array) -> Array:
-    """The derivative of the cross-entropy of z / T by ln T."""
+def _best_log_temperature(z: Array, y: Array, end: Array) -> Array:
+    """The zero of the loss's slope by ln T in [−end, end], or the end towards which it falls."""
     loss = softmax_cross_entropy if z.ndim > 1 else binary_cross_entropy
-    return loss(z / jnp.exp(log_T), y)
+    slope = jax.grad(lambda log_T: loss(z / jnp.exp(log_T), y))
+
+    def halve(_, ends):
+        low, high = ends
+        middle = (low + high) / 2
+        falls = slope(middle) < 0
+        return jnp.where(falls, middle, low), jnp.where(falls, high, middle)
+
+    return jax.lax.fori_loop(0, 40, halve, (-end, end))[1]
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
