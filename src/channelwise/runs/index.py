@@ -58,18 +58,23 @@ def key_results(results: Sequence[Mapping[str, Any]], answer: str) -> list[Mappi
 
     Args:
       results: The recorded results of a run, in their order.
-      answer: The run's answer; a number in it stands for every result that rounds to it.
+      answer: The run's answer; a number in it stands for every result that rounds to it, and
+        one of three digits or more says so more surely than one of two.
     """
     stated = {number: place for place, number in reversed(list(enumerate(_numbers(answer))))}
 
-    def place(result: Mapping[str, Any]) -> int:
+    def rank(result: Mapping[str, Any]) -> tuple[int, int]:
         value = result["value"]
         if isinstance(value, bool | str):
-            return len(answer)
-        places = [at for (x, digits), at in stated.items() if float(f"{value:.{digits}g}") == x]
-        return min(places, default=len(answer))
+            return 0, 0
+        matches = [
+            (-min(digits, 3), place)
+            for (number, digits), place in stated.items()
+            if float(f"{value:.{digits}g}") == number
+        ]
+        return min(matches, default=(0, 0))
 
-    return sorted(results, key=place)[:KEY_RESULTS]
+    return sorted(results, key=rank)[:KEY_RESULTS]
 
 
 def _numbers(text: str) -> list[tuple[float, int]]:

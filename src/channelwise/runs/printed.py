@@ -10,7 +10,8 @@ LONGEST_TEXT = 12_000
 """Characters of printed text shown for one output; the notebook beside the page has the rest."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-NUMBER = re.compile(r"[-−+]?(\d[\d  ,]*\.?\d*(e[-+]?\d+)?|∞)\s*%?|–|")
+NUMBER = re.compile(r"[-−+]?(\d[\d  ,]*\.?\d*(e[-+]?\d+)?|∞)\s*%?")
+GAPS = {"", "–"}
 
 
 def text_of(value: str | Sequence[str]) -> str:
@@ -35,7 +36,7 @@ def shortened(text: str) -> str:
 def table_block(table: Mapping[str, Any]) -> dict[str, Any]:
     """A stored table with each cell marked as number or word, so that numbers line up."""
     columns, rows = table["columns"], table["rows"]
-    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+    numeric = [_are_numbers([row[i] for row in rows]) for i in range(len(columns))]
     return {
         "caption": table.get("caption", ""),
         "columns": list(zip(columns, numeric, strict=True)),
@@ -43,5 +44,9 @@ def table_block(table: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_number(cell: str) -> bool:
-    return bool(NUMBER.fullmatch(str(cell).strip()))
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Whether a column holds numbers, and gaps, only."""
+    texts = [str(cell).strip() for cell in cells]
+    return any(map(NUMBER.fullmatch, texts)) and all(
+        NUMBER.fullmatch(text) or text in GAPS for text in texts
+    )
