@@ -1,0 +1,1 @@
+"""Activations, losses and the closed forms behind training: chapters 1 to 3."""

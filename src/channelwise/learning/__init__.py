@@ -1,0 +1,1 @@
+"""Data, models, training and evaluation: chapters 4 to 9."""

@@ -1,0 +1,1 @@
+"""Where data from outside enter: read, checked, split and prepared."""
