@@ -198,8 +198,8 @@ def screen(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
     return jax.jit(largest)
 
 
-def exhaustive(name: str) -> None:
-    """Value and derivative at all 2^32 - 2^24 - 2 float32 numbers that are finite.
+def exhaustive(name: str, least: float, most: float) -> None:
+    """Value and derivative at every finite float32 with least <= |x| <= most.
 
     Blocks of 2^18 go through `screen`. Those with an error near or above the bound, those with
     subnormal inputs (which XLA takes for 0) and the worst ones are looked at again by `errors`.
@@ -207,13 +207,14 @@ def exhaustive(name: str) -> None:
     evaluate, largest = with_jax(channelwise_functions())[name], screen(name)
     pattern = np.arange(BLOCK, dtype=np.uint32)
     again, worst_blocks, so_far = [], [pattern, pattern], [-1.0, -1.0]
-    start = time.process_time()
+    checked, start = 0, time.process_time()
     for first in range(0, 2**32, BLOCK):
         bits = pattern + np.uint32(first)
         exponent = first & 0x7F800000
-        if exponent == 0x7F800000:
-            continue
         x = bits.view(np.float32)
+        if exponent == 0x7F800000 or abs(x[-1]) < least or abs(x[0]) > most:
+            continue
+        checked += x.size
         got = evaluate(x)
         with jax.enable_x64(True):
             found = [float(e) for e in largest(x, *got)]
@@ -225,7 +226,10 @@ def exhaustive(name: str) -> None:
                 so_far[which], worst_blocks[which] = found[which], bits
     worst = measure(name, evaluate, (b.view(np.float32) for b in again + worst_blocks))
     seconds = time.process_time() - start
-    print(f"{name}: all finite float32 inputs in {seconds:.0f} CPU seconds")
+    print(
+        f"{name}: {checked:,} float32 inputs, every finite one with {least:g} <= |x| <= {most:g},"
+    )
+    print(f"  in {seconds:.0f} CPU seconds")
     print(f"  value:      {worst[0]}")
     print(f"  derivative: {worst[1]}", flush=True)
 
@@ -287,12 +291,14 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("exhaustive", help="all 2^32 float32 inputs of the named functions")
     one.add_argument("names", nargs="+", choices=list(reference.REFERENCES), metavar="NAME")
+    one.add_argument("--least", type=float, default=0.0, help="smallest |x| (default 0)")
+    one.add_argument("--most", type=float, default=np.inf, help="largest |x| (default all)")
     commands.add_parser("table", help="errors beside jax.nn, torch and tensorflow")
     commands.add_parser("speed", help="time of value + gradient relative to jax.nn")
     arguments = parser.parse_args()
     if arguments.command == "exhaustive":
         for name in arguments.names:
-            exhaustive(name)
+            exhaustive(name, arguments.least, arguments.most)
     else:
         {"table": table, "speed": speed}[arguments.command]()
 
