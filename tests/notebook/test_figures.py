@@ -18,11 +18,12 @@ def test_a_figure_without_alt_text_or_title_is_refused():
     assert figures.title(figure) == "The line rises"
 
 
-def test_a_png_is_a_small_palette_image_of_the_asked_size():
+@pytest.mark.parametrize("small", [True, False])
+def test_a_png_is_a_small_palette_image_of_the_asked_size(small):
     figures.apply_style()
     figure, ax = figures.new(width=6, height=3)
     ax.plot([0, 1], [0, 1])
-    data = figures.png(figure, dpi=100)
+    data = figures.png(figure, dpi=100, small=small)
     image = Image.open(io.BytesIO(data))
     assert image.size == (600, 300)
     assert image.mode == "P"

@@ -50,7 +50,7 @@ def explore(
     def redraw(_change: Any = None) -> None:
         try:
             figure = draw(**{name: c.value for name, c in controls.items()})
-            image.value = figures.png(figure, dpi=_REDRAW_DPI)
+            image.value = figures.png(figure, dpi=_REDRAW_DPI, small=False)
             image.layout.max_width, message.value = "100%", ""
         except (ValueError, FloatingPointError) as error:
             message.value = f"<em>{html.escape(str(error))}</em>"

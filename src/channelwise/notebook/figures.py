@@ -50,7 +50,6 @@ _STYLE = {
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
     "mathtext.fontset": "dejavusans",
-    "savefig.facecolor": "white",
     "xtick.color": "#59606b",
     "xtick.labelsize": 8.5,
     "ytick.color": "#59606b",
@@ -125,18 +124,25 @@ def title(figure: "Figure") -> str:
     return next((" ".join(c.split()) for c in candidates if c.strip()), "")
 
 
-def png(figure: "Figure", *, dpi: int = _DPI, colors: int = 128) -> bytes:
-    """The figure as a palette PNG: a third of the size of a true-colour one.
+def png(figure: "Figure", *, dpi: int = _DPI, small: bool = True) -> bytes:
+    """The figure as a palette PNG.
 
     Args:
         figure: The figure.
         dpi: Dots per inch.
-        colors: Size of the palette, 2 to 256.
+        small: Take the time to choose the best 128 colours and pack tightly: a third of the size
+            of a true-colour image. Otherwise the first good palette, in half the time.
     """
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
-    image = Image.open(raw).convert("RGB")
-    image.quantize(colors, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-    return small.getvalue()
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    method = Image.Quantize.MEDIANCUT if small else Image.Quantize.FASTOCTREE
+    image = Image.fromarray(pixels).quantize(128, method=method, dither=Image.Dither.NONE)
+    packed = io.BytesIO()
+    image.save(packed, "png", optimize=small)
+    return packed.getvalue()
