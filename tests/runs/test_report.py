@@ -368,8 +368,8 @@ def sample_sweep(grid: dict, fail=lambda **_: False, **changes) -> dict:
     def results(**point):
         if fail(**point):
             return None
-        numbers = [v for v in point.values() if isinstance(v, int | float)]
-        return [samples.result("loss", 1 / (1 + sum(numbers)), "nats", "validation loss")]
+        size = sum(v if isinstance(v, int | float) else len(v) for v in point.values())
+        return [samples.result("loss", 1 / (1 + size), "nats", "validation loss")]
 
     return samples.sweep(grid, results, **changes)
 
@@ -391,10 +391,9 @@ def sweep_page(folder: Path, manifest: dict) -> Page:
             "Line chart",
         ),
         ({"depth": [10, 20], "width": [64, 128, 256]}, "Map"),
-        ({"activation": ["relu", "$x$"], "optimizer": ["adam", "sgd"]}, "Dots"),
+        ({"activation": ["relu", "$x$"], "optimizer": ["adam", "<b>"]}, "Dots"),
         ({"seed": [0, 1, 2]}, "Line chart"),
-        ({"flag": [True, False]}, "Dots"),
-        ({"depth": [10]}, "Line chart"),
+        ({"flag": [True, False], "depth": [1, 2]}, "Line chart"),
     ],
 )
 def test_a_sweep_is_a_table_and_a_figure_that_fits_what_was_varied(tmp_path, grid, kind):
@@ -405,6 +404,17 @@ def test_a_sweep_is_a_table_and_a_figure_that_fits_what_was_varied(tmp_path, gri
     rows = re.findall(r"<tr>.*?</tr>", table.split("<tbody>")[1], re.DOTALL)
     assert len(rows) == math.prod(len(values) for values in grid.values())
     assert "nats" in page.text and "validation loss" in page.text
+
+
+def test_a_result_that_nothing_moved_is_named_and_not_drawn(tmp_path):
+    def results(depth):
+        still, moved = samples.result("still", 1 + 1e-5 * depth), samples.result("moved", depth)
+        return [still, moved, *(samples.result(f"more_{n}", depth * n) for n in range(1, 8))]
+
+    page = sweep_page(tmp_path / "a" / "sweep", samples.sweep({"depth": [10, 20]}, results))
+    assert len(page.all("img")) == 6 and "of moved against" in page.all("img")[0]["alt"]
+    assert "by anything varied here: still." in page.text
+    assert "Also moved, and in the table below: more_6, more_7." in page.text
 
 
 def test_the_figure_of_a_sweep_names_only_what_its_best_points_share(tmp_path):

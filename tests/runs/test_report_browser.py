@@ -43,8 +43,12 @@ def reports(tmp_path_factory) -> Path:
     run = samples.manifest(status="failed", error=failure, answer=None, results=[], claims=[])
     render(samples.write(one / "default.failed", run, cells))
     grid = {"rate": [1e-4, 1e-3, 1e-2], "activation": ["relu", "tanh"]}
-    rows = [samples.result(f"result_{i}", 0.1 * i, "nats") for i in range(9)]
-    render_sweep(samples.write(one / "sweep", samples.sweep(grid, lambda **_: rows)))
+
+    def results(rate, activation):
+        value = 100 * rate + len(activation)
+        return [samples.result(f"result_{i}", value + i, "nats") for i in range(9)]
+
+    render_sweep(samples.write(one / "sweep", samples.sweep(grid, results)))
     render_index(root)
     return root
 

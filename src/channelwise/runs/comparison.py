@@ -13,6 +13,8 @@ from channelwise.runs.pictures import address, is_filled
 from channelwise.runs.prose import Prose
 from channelwise.runs.sweepfigure import draw
 
+MOST_FIGURES = 6
+
 
 def render_sweep(sweep_dir: Path) -> None:
     """Writes a sweep's `report.html` from its `manifest.json`.
@@ -25,6 +27,7 @@ def render_sweep(sweep_dir: Path) -> None:
     """
     sweep = manifests.read(sweep_dir)
     names = _result_names(sweep)
+    moved = [name for name in names if _moves(_numbers(sweep, name), names[name])]
     write_page(
         sweep_dir / "report.html",
         "sweep.html",
@@ -34,20 +37,28 @@ def render_sweep(sweep_dir: Path) -> None:
         names=names,
         points=[_row(sweep_dir, point, names) for point in sweep["points"]],
         good=sum(point["status"] == "succeeded" for point in sweep["points"]),
-        figures=[_figure(sweep, name) for name in names if _numbers(sweep, name)],
+        figures=[_figure(sweep, name, names[name]["unit"]) for name in moved[:MOST_FIGURES]],
+        undrawn=moved[MOST_FIGURES:],
+        still=[name for name in names if _numbers(sweep, name) and name not in moved],
         home="../../index.html",
         ledger="../../ledger.html",
     )
 
 
-def _result_names(sweep: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Every recorded result of any point, in the order recorded, with its unit and meaning."""
-    names: dict[str, dict[str, str]] = {}
+def _result_names(sweep: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every recorded result, in the order recorded, as the first point that has it stated it."""
+    names: dict[str, dict[str, Any]] = {}
     for point in sweep["points"]:
         for result in point["results"] or ():
-            row = {"unit": result["unit"], "meaning": result["meaning"]}
-            names.setdefault(result["name"], row)
+            names.setdefault(result["name"], result)
     return names
+
+
+def _moves(numbers: list[tuple[dict[str, Any], float]], result: Mapping[str, Any]) -> bool:
+    """Whether a result differs between the points by more than its tolerance."""
+    values = [number for _, number in numbers]
+    size = max(map(abs, values), default=0.0)
+    return bool(values) and max(values) - min(values) > result["atol"] + result["rtol"] * size
 
 
 def _row(sweep_dir: Path, point: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,8 +90,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _figure(sweep: Mapping[str, Any], name: str) -> dict[str, Any]:
-    unit = _result_names(sweep)[name]["unit"]
+def _figure(sweep: Mapping[str, Any], name: str, unit: str) -> dict[str, Any]:
     png, alt = draw(sweep["grid"], _numbers(sweep, name), name=name, unit=unit)
     data = base64.b64encode(png).decode()
     return {"source": address(data), "alt": alt, "filled": is_filled(data)}
