@@ -323,6 +323,13 @@ def test_the_index_shows_each_chapter_with_answer_results_and_picture(reports):
     assert "sweep of 2 points" in page.text and "raised ValueError" in page.text
 
 
+def test_a_figure_that_cannot_be_read_does_not_stop_the_index(tmp_path):
+    broken = samples.shows({"image/png": "aGk="})
+    report_of(tmp_path / "a" / "default", [samples.code("x", broken)], notebook="a")
+    render_index(tmp_path)
+    assert not Page(tmp_path / "index.html").all("img")
+
+
 def test_every_link_of_the_index_and_the_ledger_leads_somewhere(reports):
     render_index(reports)
     for name in ("index.html", "ledger.html"):

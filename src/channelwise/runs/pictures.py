@@ -26,11 +26,14 @@ def address(png: str) -> str:
     return min(_webp(image), f"data:image/png;base64,{png}", key=len)
 
 
-def thumbnail(png: str) -> str:
-    """A PNG in base64 as the data address of a small picture."""
+def thumbnail(png: str) -> str | None:
+    """A PNG in base64 as the data address of a small picture; None if it cannot be read."""
     from PIL.Image import Resampling
 
-    image = _opened(png)
+    try:
+        image = _opened(png)
+    except (OSError, ValueError):
+        return None
     image.thumbnail((THUMBNAIL_WIDTH, 2 * THUMBNAIL_WIDTH), Resampling.LANCZOS)
     return _webp(image)
 

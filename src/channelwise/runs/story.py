@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from channelwise.notebook.outputs import ANSWER, CLAIMS, RECORD, TABLE
 from channelwise.runs.highlight import highlighted
+from channelwise.runs.notebooks import is_code, last_executed, last_setup_cell
 from channelwise.runs.pictures import address, is_filled
 from channelwise.runs.printed import plain, shortened, table_block, text_of
 from channelwise.runs.prose import Prose, RenderError
@@ -81,15 +82,15 @@ def tell(
       RenderError: A text of the notebook cannot be rendered (a formula, a remote image).
     """
     teller = _Teller(root)
-    last = len(cells) if whole else _last_executed(cells) if ended_in is None else ended_in
-    last_setup = _last_setup_cell(cells)
+    last = len(cells) if whole else last_executed(cells) if ended_in is None else ended_in
+    last_setup = last_setup_cell(cells)
     teller.story.ended = not whole
     for index, cell in enumerate(cells):
         if index > last:
-            teller.story.unrun += _is_code(cell)
+            teller.story.unrun += is_code(cell)
         elif cell["cell_type"] == "markdown":
             teller.markdown(index, cell)
-        elif _is_code(cell):
+        elif is_code(cell):
             teller.code(index, cell, setup=index <= last_setup, ended_here=index == ended_in)
     teller.story.headings = [(level, at, Markup(h)) for level, at, h in teller.authored.headings]
     return teller.story
@@ -228,32 +229,3 @@ def _joined(blocks: Iterator[Block | None]) -> Iterator[Block]:
             held = block
     if held:
         yield held
-
-
-def _is_code(cell: Mapping[str, Any]) -> bool:
-    tags = cell.get("metadata", {}).get("tags", [])
-    return (
-        cell["cell_type"] == "code"
-        and "explore" not in tags
-        and bool(text_of(cell["source"]).strip())
-    )
-
-
-def _last_executed(cells: Sequence[Mapping[str, Any]]) -> int:
-    """Index of the last cell that was executed; -1 if none was."""
-    executed = [i for i, cell in enumerate(cells) if cell.get("execution_count") is not None]
-    return max(executed, default=-1)
-
-
-def _last_setup_cell(cells: Sequence[Mapping[str, Any]]) -> int:
-    """Index of the cell that calls `start`, else of the last parameters cell, else -1."""
-    last = -1
-    for index, cell in enumerate(cells):
-        if not _is_code(cell):
-            continue
-        tags = cell.get("metadata", {}).get("tags", [])
-        if "parameters" in tags or "injected-parameters" in tags:
-            last = index
-        elif re.search(r"^start\(", text_of(cell["source"]), re.MULTILINE):
-            return index
-    return last
