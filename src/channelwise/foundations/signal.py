@@ -87,7 +87,7 @@ def moments(phi: Activation, q: Scalar = 1.0) -> Moments:
 
     Numerical note: Gauss–Legendre on 512 panels with an edge at z = 0. Gauss–Hermite knows of no
     edge: 64 of its nodes put SELU's mean squared slope, which jumps at zero, 1.5 % too low. Here a
-    jump at zero costs nothing, and one elsewhere (the slope of hard tanh) at most 0.007.
+    jump at zero costs nothing, and one elsewhere (the slope of hard tanh) at most 0.01.
     """
     z, w = _normal_quadrature()
     x = jnp.sqrt(jnp.clip(jnp.asarray(q, jnp.float32), FLOOR, CEILING)) * z
