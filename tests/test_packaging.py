@@ -1,7 +1,10 @@
 """pyproject.toml, the lock file and environment.yml name the same packages."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -25,10 +28,24 @@ def test_conda_asks_for_what_pyproject_asks_for():
 )
 def test_the_lock_satisfies_every_requirement(wanted):
     requirement = Requirement(wanted)
-    name = re.escape(requirement.name)
+    name = re.escape(requirement.name.replace("_", "-"))
     locked = re.findall(rf"^{name}==(\S+)", LOCK, flags=re.MULTILINE)
     assert locked, f"{requirement.name} is not in requirements.lock; run `make lock`"
     assert all(requirement.specifier.contains(Version(v)) for v in locked)
+
+
+def test_every_package_the_library_imports_is_declared():
+    distributions = packages_distributions()
+    declared = {Requirement(d).name.lower().replace("_", "-") for d in PROJECT["dependencies"]}
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            roots = {n.partition(".")[0] for n in names} - {"channelwise"}
+            for name in roots - set(sys.stdlib_module_names):
+                offered = {d.lower().replace("_", "-") for d in distributions[name]}
+                known = declared | {"cycler"}  # matplotlib's own
+                assert offered & known, f"{path.name} imports {name}, from {offered}"
 
 
 def test_every_locked_package_has_hashes_and_no_index_is_named():
