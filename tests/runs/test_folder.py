@@ -88,12 +88,9 @@ print(taken)
 
 def test_a_disk_that_fills_up_leaves_the_last_good_report(lived_in, ours):
     """No file may grow beyond 3 kB: the notebook does, and cannot be saved."""
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-
     before = lived_in.listing()
-    runner = lived_in.spawn("run", "01", "--name", "default", "-p", "n=9", preexec_fn=small_files)
+    runner = lived_in.spawn("run", "01", "--name", "default", "-p", "n=9")
+    resource.prlimit(runner.pid, resource.RLIMIT_FSIZE, (3000, 3000))  # while it still imports
     output, errors = runner.communicate(timeout=60)
     assert runner.returncode in (1, 2)
     assert "Traceback" not in errors
