@@ -106,7 +106,7 @@ class House:
     def manifest(self, name: str = "default") -> dict[str, Any]:
         return json.loads((self.runs / name / "manifest.json").read_text(encoding="utf-8"))
 
-    def spawn(self, *arguments: str, **options: Any) -> subprocess.Popen:
+    def spawn(self, *arguments: str) -> subprocess.Popen:
         """A command in a process of its own, to be killed."""
         return subprocess.Popen(
             [sys.executable, "-m", "channelwise.cli", *arguments],
@@ -114,7 +114,6 @@ class House:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **options,
         )
 
     def wait_for(self, what: Callable[[], Any], seconds: float = 120.0) -> Any:
