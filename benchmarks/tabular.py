@@ -24,7 +24,7 @@ import numpy as np
 
 TASKS = {"569 x 30": (569, 30, 20, 8), "100,000 x 20": (100_000, 20, 1, 2)}
 """Name: rows, columns, epochs a turn, turns."""
-SEEDS, EPOCHS, COLD_RUNS = 64, 10, 5
+SEEDS, EPOCHS, COLD_RUNS = 64, 10, 2
 HERE = Path(__file__).parent
 CACHE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -149,7 +149,7 @@ def cold(peer: str, path: Path, env: dict[str, str]) -> dict[str, float]:
     return {"cpu": cpu, "wall": wall, "mb": usage.ru_maxrss / 1024, "loss": loss}
 
 
-def cold_table() -> str:
+def cold_table() -> None:
     """Every library cold; those on JAX also with the programs of an earlier process."""
     from tabular_peers import PEERS
 
@@ -166,20 +166,15 @@ def cold_table() -> str:
             }
             for peer in on_jax
         }
+        print("| process | CPU s | wall s | peak MB |\n|---|---|---|---|", flush=True)
         for (peer, kind), env in runs.items():
             if kind:
                 cold(peer, path, env)
-        seen = {key: [] for key in runs}
-        for _ in range(COLD_RUNS):
-            for (peer, kind), env in runs.items():
-                seen[peer, kind].append(cold(peer, path, env))
-    lines = ["| process | CPU s | wall s | peak MB |", "|---|---|---|---|"]
-    for (peer, kind), results in seen.items():
-        best = {k: min(r[k] for r in results) for k in ("cpu", "wall")}
-        peak = max(r["mb"] for r in results)
-        name = f"{peer}, {kind}" if kind else peer
-        lines.append(f"| {name} | {best['cpu']:.2f} | {best['wall']:.2f} | {peak:.0f} |")
-    return "\n".join(lines)
+            results = [cold(peer, path, env) for _ in range(COLD_RUNS)]
+            best = {k: min(r[k] for r in results) for k in ("cpu", "wall")}
+            peak = max(r["mb"] for r in results)
+            name = f"{peer}, {kind}" if kind else peer
+            print(f"| {name} | {best['cpu']:.2f} | {best['wall']:.2f} | {peak:.0f} |", flush=True)
 
 
 def steady_table(task: str) -> str:
@@ -200,7 +195,7 @@ def steady_table(task: str) -> str:
 
 def many_table() -> str:
     """64 seeds, 10 epochs each, on 569 x 30."""
-    names = ("channelwise", "torch, 1 thread", "torch, all threads")
+    names = ("channelwise", "torch, 1 thread")
     seen: dict[str, list[list[float]]] = {}
     for _ in range(2):
         for peer in names:
@@ -246,7 +241,8 @@ def main() -> None:
         for task in TASKS:
             print("\n" + steady_table(task), flush=True)
     if options.what in ("all", "cold"):
-        print("\n" + cold_table(), flush=True)
+        print()
+        cold_table()
     if options.what in ("all", "many"):
         print("\n" + many_table(), flush=True)
 

@@ -61,8 +61,8 @@ def fit_many(
 ) -> Many:
     """Train one model for each seed (and setting) to the same data; each as `fit` would alone.
 
-    On a processor the members are dealt out to the cores and each core keeps one model at a time
-    in its cache; on an accelerator all of them advance together (`vmap`).
+    On a processor the members are dealt out to the cores and each core keeps two at a time in its
+    cache; on an accelerator all of them advance together (`vmap`).
 
     Args:
       build: makes the untrained model of a seed; all must have the same form.
@@ -177,9 +177,10 @@ def _epoch(
 
 
 def _each(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One member after the other in the cache of a core, or all together on an accelerator."""
+    """Pair after pair in the cache of a core (measured: 15 % less time than one by one, and less
+    than fours), or all together on an accelerator."""
     if jax.default_backend() == "cpu":
-        return lambda *args: lax.map(lambda own: function(*own), args)
+        return lambda *args: lax.map(lambda own: function(*own), args, batch_size=2)
     return jax.vmap(function)
 
 
