@@ -7,6 +7,7 @@ from typing import Any
 
 from channelwise.runs import hashes, manifest
 from channelwise.runs.folder import cannot_write
+from channelwise.runs.notebooks import is_code
 from channelwise.runs.plan import Plan, describe
 from channelwise.runs.workers import Result
 
@@ -57,8 +58,8 @@ def finish(record: dict[str, Any], result: Result, folder: Path, timeout: float 
     record["error"] = explain(result, folder, timeout)
     record["finished"] = manifest.now()
     record["cells"] = {
-        "total": sum(_is_code(c) for c in cells),
-        "executed": sum(_is_code(c) and c.get("execution_count") is not None for c in cells),
+        "total": sum(is_code(c) for c in cells),
+        "executed": sum(is_code(c) and c.get("execution_count") is not None for c in cells),
     }
     record |= manifest.collect({"cells": cells})
     peaks = [p for p in (result.peak_memory_mb, result.probe.get("peak_memory_mb")) if p]
@@ -124,7 +125,3 @@ def _cells(folder: Path) -> list[dict[str, Any]]:
         return json.loads((folder / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):
         return []
-
-
-def _is_code(cell: dict[str, Any]) -> bool:
-    return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
