@@ -1,0 +1,1 @@
+"""Channel response: what each channel does, with honest uncertainty: chapter 11."""
