@@ -6,8 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-_CALENDAR = {1: 1.0, 7: 7.0, 14: 14.0, 28: 28.0, 30: 365.25 / 12, 91: 365.25 / 4, 365: 365.25}
-"""Days between neighbouring dates (median, a month counting as 30) and the mean period's days."""
+from channelwise.response.dates import rhythm
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +99,7 @@ class MarketData:
     @property
     def period_days(self) -> float:
         """Mean days of a period: 1 daily, 7 weekly, 30.4375 monthly, …"""
-        days = float(np.median(np.diff(self.dates).astype(int))) if self.n_times > 1 else 7.0
-        month = 30.0 if 28 < days <= 31 else 91.0 if 89 < days <= 92 else days
-        return _CALENDAR.get(int(min(month, 365)) if month >= 365 else int(month), days)
+        return rhythm(self.dates).days
 
     @property
     def value(self) -> float:
