@@ -57,10 +57,14 @@ def geometric(
     Raises:
       ValueError: if `lags` is negative.
 
+    Numerical note: lag 0 is written as 1, because the derivative of α⁰ at α = 0 computes as 0 · ∞.
+
     Source: Broadbent 1979; Jin et al. 2017, §2.1, equation (2).
     """
+    later = _lags(lags, jnp.asarray(alpha).dtype)[1:]
     a = _column(alpha, lags)
-    return _share(a ** _row(_lags(lags, a.dtype), a), normalized)
+    w = jnp.concatenate([jnp.ones_like(a[..., :1]), a[..., 1:] ** _row(later, a[..., 1:])], axis=-1)
+    return _share(w, normalized)
 
 
 def delayed(

@@ -24,7 +24,7 @@ def _spent(x: Float[Array, "*shape"]) -> tuple[Array, Float[Array, "*shape"]]:
 
 
 def hill(
-    x: Float[Array, "*shape"],
+    x: Float[ArrayLike, "*shape"],
     half_saturation: Float[ArrayLike, "..."],
     slope: Float[ArrayLike, "..."],
 ) -> Float[Array, "*shape"]:
@@ -46,13 +46,14 @@ def hill(
 
     Source: Hill 1910; Jin et al. 2017, §2.2, equation (5).
     """
+    x = jnp.asarray(x)
     some, x_safe = _spent(x)
     log_ratio = jnp.log(x_safe) - jnp.log(positive(_like(half_saturation, x)))
     return jnp.where(some, jax.nn.sigmoid(_like(slope, x) * log_ratio), 0.0)
 
 
 def michaelis_menten(
-    x: Float[Array, "*shape"], half_saturation: Float[ArrayLike, "..."]
+    x: Float[ArrayLike, "*shape"], half_saturation: Float[ArrayLike, "..."]
 ) -> Float[Array, "*shape"]:
     """Michaelis–Menten curve: concave, the Hill curve of slope 1.
 
@@ -67,10 +68,13 @@ def michaelis_menten(
 
     Source: Michaelis, Menten 1913.
     """
+    x = jnp.asarray(x)
     return x / (positive(_like(half_saturation, x)) + x)
 
 
-def logistic(x: Float[Array, "*shape"], rate: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
+def logistic(
+    x: Float[ArrayLike, "*shape"], rate: Float[ArrayLike, "..."]
+) -> Float[Array, "*shape"]:
     """Logistic curve: the upper half of the sigmoid, stretched to 0 … 1.
 
     f(x) = (1 − e^(−λx)) / (1 + e^(−λx)) = tanh(λx/2),   f'(0) = λ/2
@@ -86,10 +90,11 @@ def logistic(x: Float[Array, "*shape"], rate: Float[ArrayLike, "..."]) -> Float[
 
     Source: PyMC-Marketing, `logistic_saturation`.
     """
+    x = jnp.asarray(x)
     return jnp.tanh(0.5 * _like(rate, x) * x)
 
 
-def tanh(x: Float[Array, "*shape"], scale: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
+def tanh(x: Float[ArrayLike, "*shape"], scale: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
     """Hyperbolic tangent: nearly linear at first, then a sharp bend.
 
     f(x) = tanh(x/c),   f'(0) = 1/c
@@ -105,10 +110,13 @@ def tanh(x: Float[Array, "*shape"], scale: Float[ArrayLike, "..."]) -> Float[Arr
 
     Source: PyMC-Marketing, `tanh_saturation`.
     """
+    x = jnp.asarray(x)
     return jnp.tanh(x / positive(_like(scale, x)))
 
 
-def root(x: Float[Array, "*shape"], exponent: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
+def root(
+    x: Float[ArrayLike, "*shape"], exponent: Float[ArrayLike, "..."]
+) -> Float[Array, "*shape"]:
     """Root curve: returns diminish at a constant elasticity and never saturate.
 
     f(x) = x^e,   f(0) = 0
@@ -124,11 +132,12 @@ def root(x: Float[Array, "*shape"], exponent: Float[ArrayLike, "..."]) -> Float[
 
     Source: PyMC-Marketing, `root_saturation`.
     """
+    x = jnp.asarray(x)
     some, x_safe = _spent(x)
     return jnp.where(some, x_safe ** _like(exponent, x), 0.0)
 
 
-def linear(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def linear(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     """No saturation: every unit of media brings the same.
 
     f(x) = x
@@ -139,4 +148,4 @@ def linear(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Returns:
       The media as they are.
     """
-    return x
+    return jnp.asarray(x)
