@@ -1,12 +1,21 @@
 """A market: what was spent on each channel, what came back, and what else may have moved it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from channelwise.response.dates import rhythm
+from channelwise.response.reading.assembly import assemble, check_table
+from channelwise.response.reading.cautions import Record, find_cautions
+from channelwise.response.reading.columns import Named, Roles
+from channelwise.response.reading.dates import rhythm
+from channelwise.response.reading.findings import Finding, MarketError, error
+from channelwise.response.reading.roles import find_roles
+from channelwise.response.reading.sheet import read_sheet
+from channelwise.response.reading.table import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,3 +178,73 @@ def _check_values(market: MarketData) -> None:
             raise ValueError(f"{name} must be at least 0 everywhere.")
     if not market.value_per_conversion > 0:
         raise ValueError(f"value_per_conversion={market.value_per_conversion} must be above 0.")
+
+
+def read_market(
+    path: Path | str,
+    *,
+    date: str | None = None,
+    outcome: str | None = None,
+    spend: Mapping[str, str] | Sequence[str] | None = None,
+    exposure: Mapping[str, str] | None = None,
+    controls: Sequence[str] | None = None,
+    organic: Sequence[str] | None = None,
+    events: Sequence[str] | None = None,
+    geo: str | None = None,
+    population: str | None = None,
+    outcome_kind: Literal["revenue", "conversions"] = "revenue",
+    value_per_conversion: float = 1.0,
+) -> tuple[MarketData, Roles, list[Finding]]:
+    """Reads and checks a market; roles that are not named are detected.
+
+    Args:
+      path: a CSV file (comma, semicolon, tab or bar; UTF-8) or a Parquet file, one row a period
+        and geo, in any order.
+      date: column of the first days of the periods.
+      outcome: column of what came back. Leading periods without one are carry-in only.
+      spend: columns of spend, or the column of each channel by the channel's name.
+      exposure: column of impressions (or clicks, …) by the channel's name.
+      controls: columns of what else moves the outcome; [] for none, as in the following.
+      organic: columns of media without spend.
+      events: columns of 0 and 1, or of texts that name an event in its periods.
+      geo: column of regions.
+      population: column of people in the region.
+      outcome_kind: "revenue" in currency, or "conversions".
+      value_per_conversion: currency per conversion.
+
+    Returns:
+      The market; the role of every column; warnings and notes.
+
+    Raises:
+      MarketError: if the data cannot be used, with everything that is wrong.
+    """
+    if not 0 < value_per_conversion < float("inf"):
+        message = f"value_per_conversion={value_per_conversion} must be a number above 0."
+        raise MarketError([error("bad-value", message)])
+    conversions = outcome_kind == "conversions"
+    table = Table(read_sheet(path))
+    roles = find_roles(
+        table,
+        Named(
+            date, outcome, spend, exposure, controls, organic, events, geo, population, conversions
+        ),
+    )
+    roles, grid, findings = check_table(table, roles, conversions)
+    parts = assemble(table, roles, grid)
+    market = MarketData(
+        **parts, outcome_kind=outcome_kind, value_per_conversion=value_per_conversion
+    )
+    return market, roles, [*findings, *find_cautions(_record(market))]
+
+
+def _record(market: MarketData) -> Record:
+    """What the cautions look at: the periods with an outcome."""
+    seen = slice(market.before, None)
+    return Record(
+        market.dates[seen],
+        market.outcome[:, seen],
+        market.spend[:, seen],
+        market.channels,
+        365.25 / market.period_days,
+        (market.events[:, seen] > 0).any(axis=(0, 2)),
+    )

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-from channelwise.response.findings import MarketError, error, in_rows, listed
+from channelwise.response.reading.findings import MarketError, error, in_rows, listed
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _MISSING = {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "-", "--", "?", ".", "<na>"}

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from channelwise.response.columns import Roles
-from channelwise.response.dates import Rhythm, rhythm
-from channelwise.response.findings import Finding, error, in_rows, listed, note
-from channelwise.response.table import Table
+from channelwise.response.reading.columns import Roles
+from channelwise.response.reading.dates import Rhythm, rhythm
+from channelwise.response.reading.findings import Finding, error, in_rows, listed, note
+from channelwise.response.reading.table import Table
 
 _MIXED = 0.2
 """Share of the steps between dates from which a second step is a second frequency, not a slip."""
@@ -76,8 +76,11 @@ def _geos(table: Table, column: str | None) -> tuple[np.ndarray, list[Finding]]:
         return np.full(len(table.rows), "national"), []
     texts = table.texts(column)
     rows = table.rows[[i for i, text in enumerate(texts) if text == ""]]
-    problem = error("no-geo", f"Column {column!r} names no geo in {in_rows(rows)}.", rows)
-    return np.array(texts), [problem] if len(rows) else []
+    if not len(rows):
+        return np.array(texts), []
+    return np.array(texts), [
+        error("no-geo", f"Column {column!r} names no geo in {in_rows(rows)}.", rows)
+    ]
 
 
 def _check_repeats(

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from channelwise.response import patterns
-from channelwise.response.columns import Named, Role, RoleName, Roles, by_channel
-from channelwise.response.findings import Finding, MarketError, error, listed, nearest
-from channelwise.response.table import Table
+from channelwise.response.reading import patterns
+from channelwise.response.reading.columns import Named, Role, RoleName, Roles, by_channel
+from channelwise.response.reading.findings import Finding, MarketError, error, listed, nearest
+from channelwise.response.reading.table import Table
 
 _OTHER: Final = "a number with no other role"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from channelwise.response import patterns
+from channelwise.response.reading import patterns
 
 RoleName = Literal[
     "date",

@@ -4,9 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from channelwise.response.dates import Dates, read_dates
-from channelwise.response.numbers import Numbers, read_numbers, sheet_decimal
-from channelwise.response.sheet import Sheet, is_missing
+from channelwise.response.reading.dates import Dates, read_dates
+from channelwise.response.reading.numbers import Numbers, read_numbers, sheet_decimal
+from channelwise.response.reading.sheet import Sheet, is_missing
 
 
 class Table:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from channelwise.response.sheet import is_missing
+from channelwise.response.reading.sheet import is_missing
 
 _POINT = re.compile(r"[-+]?(\d+|\d{1,3}(,\d{3})+)?(\.\d*)?(e[-+]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)?(,\d*)?(e[-+]?\d+)?", re.IGNORECASE)
