@@ -1,0 +1,217 @@
+"""The task's model as each tool writes it; tools are imported where they are used.
+
+The names of the parameters are those of `response_task.py` everywhere.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from response_task import LAGS, Prior, Saturation, Task
+
+PYMC_NAMES = {
+    "intercept": "intercept_contribution",
+    "controls": "gamma_control",
+    "fourier": "gamma_fourier",
+    "alpha": "adstock_alpha",
+    "sigma": "y_sigma",
+}
+"""Name here: name in PyMC-Marketing's graph, whatever the saturation."""
+PYMC_CURVES = {
+    "michaelis_menten": {"beta": "saturation_alpha", "half_saturation": "saturation_lam"},
+    "logistic": {"beta": "saturation_beta", "half_saturation": "saturation_lam"},
+    "hill": {
+        "beta": "saturation_beta",
+        "half_saturation": "saturation_kappa",
+        "slope": "saturation_slope",
+    },
+}
+
+
+# NumPyro.
+
+
+def numpyro_model(media, target, controls, seasons, priors, saturation="michaelis_menten"):
+    """The plain program: sample every parameter, compute the mean, observe."""
+    import jax.numpy as jnp
+    import numpyro
+
+    size = {"controls": controls.shape[1], "fourier": seasons.shape[1], "intercept": 0, "sigma": 0}
+    p = {
+        name: numpyro.sample(name, numpyro_prior(prior, size.get(name, media.shape[1])))
+        for name, prior in priors.items()
+    }
+    weights = p["alpha"] ** jnp.arange(LAGS + 1)[:, None]
+    weights = weights / weights.sum(0)
+    padded = jnp.concatenate([jnp.zeros((LAGS, media.shape[1])), media])
+    stock = sum(weights[i] * padded[LAGS - i : LAGS - i + len(media)] for i in range(LAGS + 1))
+    response = numpyro_saturation(stock, p, saturation)
+    mean = p["intercept"] + response @ p["beta"]
+    mean = mean + controls @ p["controls"] + seasons @ p["fourier"]
+    numpyro.sample("y", numpyro.distributions.Normal(mean, p["sigma"]), obs=target)
+
+
+def numpyro_saturation(stock, p, saturation: Saturation):
+    import jax.numpy as jnp
+
+    if saturation == "logistic":
+        return jnp.tanh(p["half_saturation"] * stock / 2)
+    if saturation == "michaelis_menten":
+        return stock / (p["half_saturation"] + stock)
+    power = jnp.where(stock > 0, jnp.where(stock > 0, stock, 1.0) ** p["slope"], 0.0)
+    return power / (p["half_saturation"] ** p["slope"] + power)
+
+
+def numpyro_prior(prior: Prior, size: int):
+    from numpyro import distributions as d
+
+    family, a, b = prior
+    laws = {
+        "normal": d.Normal,
+        "gamma": d.Gamma,
+        "beta": d.Beta,
+        "log_normal": d.LogNormal,
+        "half_normal": lambda scale, _: d.HalfNormal(scale),
+    }
+    law = laws[family](a, b)
+    return law.expand([size]).to_event(1) if size else law
+
+
+def numpyro_arguments(task: Task) -> tuple[np.ndarray, ...]:
+    return task.media, task.target, task.controls, task.fourier
+
+
+# PyMC-Marketing.
+
+
+def pymc_mmm(task: Task, priors: Mapping[str, Prior], saturation: Saturation):
+    """An MMM with the task's priors, and its X and y."""
+    import pandas as pd
+    from pymc_marketing.mmm import (
+        GeometricAdstock,
+        HillSaturation,
+        LogisticSaturation,
+        MichaelisMentenSaturation,
+    )
+    from pymc_marketing.mmm.multidimensional import MMM
+
+    curves = {
+        "michaelis_menten": MichaelisMentenSaturation,
+        "logistic": LogisticSaturation,
+        "hill": HillSaturation,
+    }
+    shapes = {
+        name.removeprefix("saturation_"): pymc_prior(priors[ours], "channel")
+        for ours, name in PYMC_CURVES[saturation].items()
+    }
+    mmm = MMM(
+        date_column="date",
+        target_column="y",
+        channel_columns=task.channels,
+        control_columns=task.control_names,
+        yearly_seasonality=2,
+        adstock=GeometricAdstock(
+            l_max=LAGS + 1, normalize=True, priors={"alpha": pymc_prior(priors["alpha"], "channel")}
+        ),
+        saturation=curves[saturation](priors=shapes),
+        model_config={
+            "intercept": pymc_prior(priors["intercept"]),
+            "gamma_control": pymc_prior(priors["controls"], "control"),
+            "gamma_fourier": pymc_prior(priors["fourier"], "fourier_mode"),
+            "likelihood": pymc_likelihood(priors["sigma"]),
+        },
+    )
+    frame = pd.DataFrame(task.spend, columns=task.channels)
+    frame[task.control_names] = task.controls
+    frame.insert(0, "date", pd.to_datetime(task.dates))
+    return mmm, frame, pd.Series(task.outcome, name="y")
+
+
+def pymc_prior(prior: Prior, dims: str | tuple = ()):
+    from pymc_extras.prior import Prior as PyMCPrior
+
+    family, a, b = prior
+    laws = {
+        "normal": ("Normal", {"mu": a, "sigma": b}),
+        "half_normal": ("HalfNormal", {"sigma": a}),
+        "gamma": ("Gamma", {"alpha": a, "beta": b}),
+        "beta": ("Beta", {"alpha": a, "beta": b}),
+        "log_normal": ("LogNormal", {"mu": a, "sigma": b}),
+    }
+    name, numbers = laws[family]
+    return PyMCPrior(name, **numbers, dims=dims)
+
+
+def pymc_likelihood(sigma: Prior):
+    from pymc_extras.prior import Prior as PyMCPrior
+
+    return PyMCPrior("Normal", sigma=pymc_prior(sigma), dims=("date",))
+
+
+# Meridian: everything is rescaled, so the priors are too.
+
+
+def meridian_model(task: Task, priors: Mapping[str, Prior], saturation: Saturation):
+    """A national Meridian with the task's priors, trend and seasons as controls, one knot.
+
+    Meridian divides media by the median of the positive values, standardizes the outcome and the
+    controls, and knows geometric adstock (max_lag = 8) with Hill; slope 1 is Michaelis–Menten.
+    The one difference left: its intercept belongs to centred controls.
+    """
+    from meridian.data.nd_array_input_data_builder import NDArrayInputDataBuilder
+    from meridian.model import model, prior_distribution, spec
+
+    if saturation == "logistic":
+        raise ValueError("Meridian has no logistic saturation; choose michaelis_menten or hill.")
+    controls = np.column_stack([task.controls, task.fourier])
+    names = [*task.control_names, "sin_1", "sin_2", "cos_1", "cos_2"]
+    builder = NDArrayInputDataBuilder(kpi_type="revenue")
+    builder.time_coords = builder.media_time_coords = [str(d) for d in task.dates]
+    data = (
+        builder.with_kpi(task.outcome[None])
+        .with_media(task.spend[None], task.spend[None], task.channels)
+        .with_controls(controls[None], names)
+        .build()
+    )
+    media, money = meridian_scales(task)
+    spread = np.repeat([priors["controls"][2], priors["fourier"][2]], [3, 4])
+    settings = {
+        "knot_values": scaled_prior(priors["intercept"], money),
+        "gamma_c": scaled_prior(("normal", 0.0, 1.0), spread * controls.std(0) * money),
+        "alpha_m": scaled_prior(priors["alpha"]),
+        "ec_m": scaled_prior(priors["half_saturation"], media),
+        "beta_m": scaled_prior(priors["beta"], money),
+        "sigma": scaled_prior(priors["sigma"], money),
+    }
+    if saturation == "hill":
+        settings["slope_m"] = scaled_prior(priors["slope"])
+    return model.Meridian(
+        input_data=data,
+        model_spec=spec.ModelSpec(
+            prior=prior_distribution.PriorDistribution(**settings),
+            media_prior_type="coefficient",
+            max_lag=LAGS,
+            knots=1,
+        ),
+    )
+
+
+def meridian_scales(task: Task) -> tuple[np.ndarray, float]:
+    """Meridian's media unit per ours (maximum / positive median); its outcome unit per ours."""
+    median = np.array([np.median(s[s > 0]) for s in task.spend.T])
+    return task.spend.max(0) / median, task.scale / task.outcome.std()
+
+
+def scaled_prior(prior: Prior, factor=1.0):
+    """The law of factor times a variable with this prior (Meridian's float type)."""
+    from meridian import backend
+
+    family, a, b = prior
+    a, b, factor = (np.asarray(v, backend.np_float_dtype) for v in (a, b, factor))
+    laws = {
+        "normal": lambda: backend.tfd.Normal(a * factor, b * factor),
+        "half_normal": lambda: backend.tfd.HalfNormal(a * factor),
+        "gamma": lambda: backend.tfd.Gamma(a, b / factor),
+        "beta": lambda: backend.tfd.Beta(a, b),
+        "log_normal": lambda: backend.tfd.LogNormal(a + np.log(factor), b),
+    }
+    return laws[family]()
