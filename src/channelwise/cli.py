@@ -42,6 +42,8 @@ def _checked(options: argparse.Namespace) -> int:
 
     if options.command == "predict":
         return _predict_rows(options)
+    if options.command == "check":
+        return _check_market(options)
     from channelwise.runs import commands
 
     try:
@@ -66,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser.add_argument("--version", action="version", version=f"channelwise {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_run, _sweep, _report, _list, _describe, _refresh, _predict):
+    for add in (_run, _sweep, _report, _list, _describe, _refresh, _predict, _check):
         add(commands)
     return parser
 
@@ -270,6 +272,82 @@ def _predict_rows(options: argparse.Namespace) -> int:
     for note in done.notes:
         print(f"channelwise: {note}", file=sys.stderr)
     return 0
+
+
+def _check(commands) -> None:
+    parser = _command(
+        commands,
+        "check",
+        "look at a file of spend and outcome before a fit",
+        "Says what each column of a CSV or Parquet file is taken for, what is wrong with the data\n"
+        "or will make channels hard to tell apart, and draws them. Columns that are not named are\n"
+        "found from their names and contents; lists are separated by commas.",
+        "  channelwise check my.csv\n"
+        "  channelwise check my.csv --outcome sales --spend tv_cost,radio_cost --controls price\n"
+        "  channelwise check my.csv --exposure tv=tv_impressions --geo region",
+        "check",
+    )
+    parser.add_argument("data", type=Path, metavar="MY.csv", help="one row a period and geo")
+    _roles(parser)
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="where to draw (default: MY.check.png, here)"
+    )
+
+
+def _roles(parser: argparse.ArgumentParser) -> None:
+    one, many = {"metavar": "COLUMN"}, {"type": _names, "metavar": "A,B"}
+    parser.add_argument("--date", **one, help="first day of each period")
+    parser.add_argument("--outcome", **one, help="revenue or conversions")
+    parser.add_argument(
+        "--spend", type=_names_or_pairs, metavar="A,B", help="spend, or CHANNEL=COLUMN,…"
+    )
+    parser.add_argument(
+        "--exposure", type=_pairs, metavar="CHANNEL=COLUMN,…", help="impressions, clicks, …"
+    )
+    parser.add_argument("--controls", **many, help="price, weather, competitors, … ('' for none)")
+    parser.add_argument("--organic", **many, help="media without spend")
+    parser.add_argument("--events", **many, help="0 and 1, or the names of events")
+    parser.add_argument("--geo", **one, help="region")
+    parser.add_argument("--population", **one, help="people in the region")
+    parser.add_argument("--outcome-kind", choices=("revenue", "conversions"), default="revenue")
+    parser.add_argument(
+        "--value-per-conversion", type=_positive, default=1.0, metavar="V", help="currency (1)"
+    )
+
+
+def _check_market(options: argparse.Namespace) -> int:
+    from channelwise.response.checkup import check_file
+
+    picture = options.picture or Path(f"{options.data.stem}.check.png")
+    named = {n: v for n, v in vars(options).items() if n not in ("command", "data", "picture")}
+    if picture.suffix.lower() not in (".png", ".svg", ".pdf"):
+        return _refuse(ValueError(f"{picture} must end in .png, .svg or .pdf."))
+    try:
+        done = check_file(options.data, picture, **named)
+    except OSError as error:
+        return _refuse(ValueError(f"{picture} cannot be written: {error.strerror}."))
+    print(done.text, file=sys.stderr if done.status == 2 else sys.stdout)
+    return done.status
+
+
+def _names(text: str) -> list[str]:
+    """Names separated by commas; one that holds a comma stands in double quotes."""
+    import csv
+
+    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [name.partition("=") for name in _names(text)]
+    wrong = [name for name, sign, column in pairs if not (name and sign and column)]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not CHANNEL=COLUMN")
+    return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+def _names_or_pairs(text: str) -> dict[str, str] | list[str]:
+    names = _names(text)
+    return _pairs(text) if names and all("=" in name for name in names) else names
 
 
 def _positive(text: str) -> float:

@@ -49,7 +49,7 @@ def _doubts(table: Table, column: str, conversions: bool) -> list[Finding]:
     if not conversions and patterns.counts_conversions(column):
         message = (
             f"{name} is read as revenue, though its name says conversions: give "
-            "outcome_kind='conversions' and value_per_conversion."
+            "outcome_kind= and value_per_conversion=."
         )
         findings.append(warning("outcome-kind", message))
     below = np.flatnonzero(table.numbers(column).values < 0)

@@ -40,8 +40,13 @@ def read_sheet(path: Path | str) -> Sheet:
     if not path.is_file():
         kind = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise _refusal("no-file", f"{path} {kind}. Give the path of a CSV or Parquet file.")
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    sheet = _read_parquet(path) if parquet else _read_csv(path.name, _decode(path))
+    try:
+        parquet = path.suffix.lower() in (".parquet", ".pq")
+        sheet = _read_parquet(path) if parquet else _read_csv(path.name, _decode(path))
+    except OSError as problem:
+        raise _refusal("no-file", f"{path} cannot be read: {problem.strerror}.") from problem
+    except csv.Error as problem:
+        raise _refusal("unreadable", f"{path.name} is not a readable CSV: {problem}.") from problem
     if not sheet.rows:
         raise _refusal(
             "no-rows", f"{path.name} has a header but no rows. Add one row for each period."
@@ -81,10 +86,7 @@ def _decode(path: Path) -> str:
 
 def _read_csv(file: str, text: str) -> Sheet:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
-    try:
-        lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader]
-    except csv.Error as problem:
-        raise _refusal("unreadable", f"{file}, row {reader.line_num}: {problem}.") from problem
+    lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader]
     lines = [(row, cells) for row, cells in lines if any(cells)]
     header, records = lines[0][1], lines[1:]
     while not header[-1] and all(len(c) < len(header) or not c[-1] for _, c in records):
