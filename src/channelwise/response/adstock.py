@@ -14,6 +14,16 @@ from jaxtyping import Array, ArrayLike, Float
 
 from channelwise.response._positive import positive
 
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "geometric": ("alpha",),
+    "delayed": ("alpha", "theta"),
+    "binomial": ("alpha",),
+    "weibull_pdf": ("weibull_shape", "weibull_scale"),
+    "weibull_cdf": ("weibull_shape", "weibull_scale"),
+}
+"""The parameters of each form, in the order of its arguments; "none" is no carry-over."""
+
 _CAP = 20.0  # e^-e^20 is 0 in every floating-point type
 
 

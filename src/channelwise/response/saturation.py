@@ -12,6 +12,16 @@ from jaxtyping import Array, ArrayLike, Float
 
 from channelwise.response._positive import positive
 
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "hill": ("half_saturation", "slope"),
+    "michaelis_menten": ("half_saturation",),
+    "logistic": ("rate",),
+    "tanh": ("scale",),
+    "root": ("exponent",),
+}
+"""The parameters of each curve, in the order of its arguments after x; "none" is `linear`."""
+
 
 def _like(p: Float[ArrayLike, "..."], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.broadcast_to(jnp.asarray(p, x.dtype), x.shape)
