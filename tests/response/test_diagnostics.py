@@ -14,6 +14,7 @@ from channelwise.response.diagnostics import (
     mcse_mean,
     mcse_quantile,
     mcse_sd,
+    rank_rhat,
 )
 
 AXES = {"chain_axis": 0, "draw_axis": 1}
@@ -44,6 +45,7 @@ def awkward(chains: int, draws: int, phi: float) -> np.ndarray:
 def test_everything_equals_arviz(chains, draws, phi):
     x = awkward(chains, draws, phi)
     found = convergence(x)
+    np.testing.assert_array_equal(rank_rhat(x), found.rhat)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ArviZ divides by a zero variance on very short chains.
         expected = {
