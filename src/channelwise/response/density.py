@@ -1,0 +1,264 @@
+"""The posterior log density of a response model, with everything normal integrated out.
+
+Given the nonlinear parameters (adstock, saturation, effects, σ), the baseline's coefficients are
+normal a priori and enter linearly, so they integrate out exactly:
+
+    ln ∫ N(r; Zγ, σ²I) N(γ; m, V) dγ = ln N(r; Zm, K⁻¹),   K⁻¹ = σ²I + Z V Z′,   r = y − M β
+
+That leaves two to four numbers a medium and σ. With one geo Z V Z′ = U diag(d) U′ is fixed; with
+several, the geos' own intercepts N(0, τ²) join by Woodbury's identity.
+
+The effects are the hard part: as saturation gets sharp, β and K trade off along a curved valley up
+to the wall of β's prior. They are therefore sampled in units of their conditional spread,
+
+    β = b(θ, σ) g(e),   b = 1/√((h/s)² + Σ_t (c − c̄)²/σ²),
+
+where c_t(θ) is the saturated, carried-over medium, s the size of the prior, h what a unit of β is
+in the prior's quantity (h = 1 for a coefficient, ROI per β for an ROI prior) and g the prior's own
+warp. Where data speak, e is a t-statistic; where they are silent, it is the prior.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from channelwise.response import adstock, saturation
+from channelwise.response.design import Design, Layout
+from channelwise.response.mmm import ADSTOCK_PARAMETERS, SATURATION_PARAMETERS
+from channelwise.response.priors import Bent, bend, interval, log_positive, log_real, positive
+
+_LN_2PI = float(np.log(2 * np.pi))
+
+
+class Values(NamedTuple):
+    """What a position stands for: the parameters, and what later needs of the fit."""
+
+    named: dict[str, Float[Array, " owner"]]  # parameters of adstock, saturation, geos and noise
+    beta: Float[Array, " medium"]
+    sigma: Float[Array, ""]
+    total: Float[Array, " medium"]  # Σ over geos and time of the contribution, in outcome units
+    projection: Float[Array, " linear"]  # of the residual r on the baseline's columns
+    geo: dict[str, Float[Array, "..."]]  # several geos: factors exp(η z), residual sums
+    linear: Float[Array, " all"]  # Student-t: coefficients (and geo intercepts)
+
+
+def log_density(
+    position: Float[Array, " dimension"], data: Design, layout: Layout
+) -> tuple[Float[Array, ""], Values]:
+    """ln p(position | data) up to the evidence, every constant kept, and what it stands for.
+
+    Args:
+        position: the sampler's coordinates, near N(0, I) a priori for all but the effects and σ.
+        data: the market in the model's units.
+        layout: its static shape.
+    """
+    data = jax.tree.map(jnp.asarray, data)
+    e = _blocks(position, layout)
+    named, bent, density = _nonlinear(position, data, layout)
+    step = 1 / float(np.sqrt(2 * layout.geos * layout.times))
+    sigma = data.sigma_guess * jnp.exp(step * e["sigma"])
+    density += jnp.sum(log_positive(sigma, data.sigma_prior) + jnp.log(step * sigma))
+    sigma = sigma[0]
+
+    c = media_response(named, data, layout)
+    factor, density = _geo_factors(e, named, density, layout)
+    first, second = jnp.sum(c, axis=2), jnp.sum(c**2, axis=2)
+    centred = jnp.maximum(second - first**2 / layout.times, 0.0)
+    information = jnp.sum(factor**2 * centred, axis=0) / sigma**2
+    h = _quantity_per_beta(first, factor, named, data, layout)
+    beta, density = _effects(e["effect"], bent, h, information, density, data, layout)
+    residual = data.y - jnp.einsum("gmt,gm->gt", c, factor * beta[None, :])
+    total = beta * jnp.sum(first * factor * data.head[:, None], axis=0)
+    if layout.student_t:
+        linear, likelihood = _student_t(e["linear"], residual, sigma, named, data, layout)
+        projection, geo = jnp.zeros(0), {}
+    else:
+        linear = jnp.zeros(0)
+        evidence = _evidence_geo if layout.hierarchical else _evidence
+        projection, geo, likelihood = evidence(residual - data.offset, sigma, named, data, layout)
+    if layout.hierarchical:
+        geo["factor"] = factor
+    return density + likelihood, Values(named, beta, sigma, total, projection, geo, linear)
+
+
+def _blocks(position: Float[Array, " dimension"], layout: Layout) -> dict[str, Array]:
+    ends = np.cumsum(list(layout.sizes.values()))
+    starts = ends - np.array(list(layout.sizes.values()))
+    return {n: position[a:b] for n, a, b in zip(layout.sizes, starts, ends, strict=True)}
+
+
+def _nonlinear(
+    position: Array, data: Design, layout: Layout
+) -> tuple[dict[str, Array], Bent, Array]:
+    """Parameters with priors of their own, by name; the effects' warp; the log density in e."""
+    i, p = len(layout.interval), len(layout.interval) + len(layout.positive)
+    part = lambda tree, a, b: jax.tree.map(lambda v: v[a:b], tree)  # noqa: E731
+    end = p if layout.signed else p + layout.media
+    bent = bend(position[:end], part(data.warp, 0, end))
+    inside, density = interval(part(bent, 0, i), part(data.warp, 0, i), data.interval_prior)
+    above, jacobian = positive(part(bent, i, p), data.warp.scale[i:p])
+    total = jnp.sum(density) + jnp.sum(log_positive(above, data.positive_prior) + jacobian)
+    values = jax.lax.optimization_barrier(jnp.concatenate([inside, above]))
+    named = {name: _pick(values, layout.slots(name)) for name in layout.names}
+    return named, part(bent, p, None), total
+
+
+def _pick(values: Float[Array, " n"], where: list[int]) -> Float[Array, " k"]:
+    """Some of the values; a slice where they are neighbours, which compiles to less."""
+    if where == list(range(where[0], where[0] + len(where))):
+        return values[where[0] : where[0] + len(where)]
+    return values[np.array(where)]
+
+
+def media_response(
+    named: dict[str, Float[Array, " owner"]], data: Design, layout: Layout
+) -> Float[Array, "geo medium time"]:
+    """saturation(adstock(exposure)) of every medium."""
+    return _saturated(_carried(named, data, layout), named, layout)
+
+
+def _carried(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
+    """The adstock of every medium."""
+    if set(layout.adstock) == {"none"}:
+        return data.lagged[:, :, 0]
+    weights = _weights(named, data.lagged.dtype, layout)
+    return jnp.einsum("gmlt,ml->gmt", data.lagged, weights)
+
+
+def _weights(named: dict, dtype, layout: Layout) -> Float[Array, "medium lag"]:
+    def rows(form: str, media: list[int]) -> Array:
+        if form == "none":
+            return jnp.zeros((len(media), layout.lags + 1), dtype).at[:, 0].set(1.0)
+        given = [_of(named, name, media, layout) for name in ADSTOCK_PARAMETERS[form]]
+        return getattr(adstock, form)(*given, layout.lags, normalized=layout.normalized)
+
+    return _by_form(layout.adstock, rows, axis=0)
+
+
+def _saturated(x: Float[Array, "geo medium time"], named: dict, layout: Layout) -> Array:
+    def rows(form: str, media: list[int]) -> Array:
+        some = x if len(media) == layout.media else x[:, np.array(media)]
+        given = [_of(named, name, media, layout)[:, None] for name in SATURATION_PARAMETERS[form]]
+        return getattr(saturation, "linear" if form == "none" else form)(some, *given)
+
+    return _by_form(layout.saturation, rows, axis=1)
+
+
+def _of(named: dict, name: str, media: list[int], layout: Layout) -> Array:
+    """A parameter of some media."""
+    owners = layout.owners(name)
+    return _pick(named[name], [owners.index(m) for m in media])
+
+
+def _by_form(forms: tuple[str, ...], compute, axis: int) -> Array:
+    """Computes each form's media together and puts them back in order."""
+    groups = {f: [i for i, form in enumerate(forms) if form == f] for f in dict.fromkeys(forms)}
+    parts = [compute(form, media) for form, media in groups.items()]
+    if len(parts) == 1:
+        return parts[0]
+    order = np.argsort(np.concatenate(list(groups.values())))
+    return jnp.take(jnp.concatenate(parts, axis=axis), order, axis=axis)
+
+
+def _geo_factors(e: dict, named: dict, density: Array, layout: Layout) -> tuple[Array, Array]:
+    """exp(η_m z_gm), and the density with z ~ N(0, 1) added."""
+    if not layout.hierarchical:
+        return jnp.ones((1, layout.media)), density
+    z = e["z"].reshape(layout.geos, layout.media)
+    density += -0.5 * jnp.sum(z**2) - 0.5 * _LN_2PI * z.size
+    return jnp.exp(z * named["eta"][None, :]), density
+
+
+def _effects(
+    e: Array, bent: Bent, h: Array, information: Array, density: Array, data: Design, layout: Layout
+) -> tuple[Float[Array, " medium"], Float[Array, ""]]:
+    """β = b g(e), and the density with ln p(h β) + ln |d(h β)/de| added."""
+    b = jax.lax.rsqrt((h / data.effect_scale) ** 2 + information)
+    if layout.signed:
+        beta, slope = b * e, jnp.zeros_like(e)
+        prior = log_real(h * beta, data.effect_prior)
+    else:
+        g, slope = positive(bent, data.warp.scale[-layout.media :])
+        beta = b * g
+        prior = log_positive(h * beta, data.effect_prior)
+    return beta, density + jnp.sum(prior + jnp.log(h * b) + slope)
+
+
+def _quantity_per_beta(
+    first: Array, factor: Array, named: dict, data: Design, layout: Layout
+) -> Float[Array, " medium"]:
+    """h: the prior's quantity at β = 1. 1 for coefficients and for organic media."""
+    if layout.prior_on == "coefficient":
+        return data.per
+    if layout.prior_on == "marginal_roi":
+        first = jnp.sum(_gain(named, data, layout), axis=2)
+    paid = jnp.arange(layout.media) < layout.channels
+    reach = jnp.sum(first * factor * data.head[:, None], axis=0) * data.per
+    return jnp.where(paid, reach, data.per)
+
+
+def _gain(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
+    """x ∂c/∂x: what c gains as a medium's whole exposure grows by the share ε, over ε."""
+    carried = _carried(named, data, layout)
+    return jax.jvp(lambda x: _saturated(x, named, layout), (carried,), (carried,))[1]
+
+
+def _evidence(
+    r: Float[Array, "1 time"], sigma: Array, named: dict, data: Design, layout: Layout
+) -> tuple[Array, dict, Array]:
+    """ln N(r; 0, σ²I + U diag(d) U′), and U′r."""
+    s2, d = sigma**2, data.eigen
+    projection = data.basis @ r[0]
+    quadratic = (jnp.sum(r**2) - jnp.sum(projection**2 * d / (s2 + d))) / s2
+    rest = layout.times - layout.linear
+    determinant = jnp.sum(jnp.log(s2 + d)) + rest * jnp.log(s2)
+    return projection, {}, -0.5 * (quadratic + determinant + layout.times * _LN_2PI)
+
+
+def _evidence_geo(
+    r: Float[Array, "geo time"], sigma: Array, named: dict, data: Design, layout: Layout
+) -> tuple[Array, dict, Array]:
+    """The same with the geos' own intercepts N(0, τ²), by Woodbury's identity twice."""
+    s2, t2, T = sigma**2, named["tau"][0] ** 2, layout.times
+    w = T * t2 / (s2 + T * t2)
+    sums = jnp.sum(r, axis=1)
+    projection = jnp.einsum("gtp,gt->p", data.columns, r) * data.spread
+    inner = jnp.eye(layout.linear) + (data.gram - w / T * data.totals.T @ data.totals) / s2
+    cross = (projection - w / T * (sums @ data.totals)) / s2
+    lower = jnp.linalg.cholesky(inner)
+    half = jax.lax.linalg.triangular_solve(lower, cross[:, None], left_side=True, lower=True)
+    quadratic = (jnp.sum(r**2) - w / T * jnp.sum(sums**2)) / s2 - jnp.sum(half**2)
+    determinant = layout.geos * ((T - 1) * jnp.log(s2) + jnp.log(s2 + T * t2))
+    determinant += 2 * jnp.sum(jnp.log(jnp.diagonal(lower)))
+    constant = layout.geos * T * _LN_2PI
+    return projection, {"residual_sum": sums}, -0.5 * (quadratic + determinant + constant)
+
+
+def _student_t(
+    e: Array, residual: Array, sigma: Array, named: dict, data: Design, layout: Layout
+) -> tuple[Array, Array]:
+    """Explicit coefficients, their prior, and Student-t errors."""
+    P, nu = layout.linear, named["nu"][0]
+    linear = data.linear_guess + data.linear_root @ e
+    baseline = jnp.einsum("gtp,p->gt", data.columns, linear[:P])
+    spread, mean = data.spread, data.mean
+    if layout.hierarchical:
+        baseline += linear[P:, None]
+        spread = jnp.concatenate([spread, jnp.full(layout.geos, named["tau"][0])])
+        mean = jnp.concatenate([mean, jnp.zeros(layout.geos)])
+    prior = jnp.sum(-0.5 * ((linear - mean) / spread) ** 2 - jnp.log(spread) - 0.5 * _LN_2PI)
+    volume = jnp.sum(jnp.log(jnp.diagonal(data.linear_root)))
+    z2 = ((residual - baseline) / sigma) ** 2
+    gammaln = jax.scipy.special.gammaln
+    constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * jnp.log(nu * np.pi) - jnp.log(sigma)
+    return linear, prior + volume + jnp.sum(constant - (nu + 1) / 2 * jnp.log1p(z2 / nu))
+
+
+def batched(layout: Layout):
+    """Gradient and value of `log_density` over a leading axis of positions."""
+    density = functools.partial(log_density, layout=layout)
+    return jax.vmap(jax.value_and_grad(density, has_aux=True), in_axes=(0, None))

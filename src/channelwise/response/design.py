@@ -1,0 +1,355 @@
+"""A market in a model's units: the arrays and the static layout that the log density reads.
+
+`Layout` says what the compiled program looks like and is hashable; `Design` holds numbers only, so
+that a new market of the same shape, or other numbers in the same priors, reuses the program.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from channelwise.response.market import MarketData
+from channelwise.response.mmm import (
+    ADSTOCK_PARAMETERS,
+    SATURATION_PARAMETERS,
+    Model,
+    ModelError,
+)
+from channelwise.response.priors import Kernel, Prior, Warp, kernel, warp
+
+Slot = tuple[str, int]
+"""A scalar parameter: its name and its medium's index (0 where it belongs to no medium)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The static shape of a model: which scalar stands where, and which forms are computed."""
+
+    interval: tuple[Slot, ...]
+    positive: tuple[Slot, ...]
+    adstock: tuple[str, ...]  # per medium
+    saturation: tuple[str, ...]
+    lags: int
+    normalized: bool
+    channels: int  # paid media; the others are organic
+    prior_on: str
+    signed: bool  # effects may be negative (normal priors)
+    geos: int
+    times: int
+    linear: int  # columns of the baseline
+    student_t: bool
+
+    @property
+    def media(self) -> int:
+        return len(self.adstock)
+
+    @property
+    def hierarchical(self) -> bool:
+        return self.geos > 1
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each block of the position vector, in order."""
+        return {
+            "interval": len(self.interval),
+            "positive": len(self.positive),
+            "effect": self.media,
+            "sigma": 1,
+            "z": self.geos * self.media if self.hierarchical else 0,
+            "linear": (self.linear + self.geos * self.hierarchical) if self.student_t else 0,
+        }
+
+    @property
+    def dimension(self) -> int:
+        """Length of the position vector."""
+        return sum(self.sizes.values())
+
+    def slots(self, name: str) -> list[int]:
+        """Where a parameter's scalars stand in (interval, positive), in the order of media."""
+        every = [*self.interval, *self.positive]
+        return sorted((i for i, s in enumerate(every) if s[0] == name), key=lambda i: every[i][1])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters in `interval` and `positive`."""
+        return tuple(dict.fromkeys(name for name, _ in (*self.interval, *self.positive)))
+
+    def owners(self, name: str) -> tuple[int, ...]:
+        """The media that have the parameter, ascending."""
+        return tuple(sorted(m for n, m in (*self.interval, *self.positive) if n == name))
+
+
+class Design(NamedTuple):
+    """A market's numbers in the model's units (all float64)."""
+
+    lagged: Float[np.ndarray, "geo medium lag time"]  # exposure per head over its largest value
+    y: Float[np.ndarray, "geo time"]  # outcome per head over its largest value
+    columns: Float[np.ndarray, "geo time linear"]  # of the baseline
+    mean: Float[np.ndarray, " linear"]  # prior means of the baseline's coefficients
+    spread: Float[np.ndarray, " linear"]  # and their prior standard deviations
+    offset: Float[np.ndarray, "geo time"]  # columns @ mean
+    basis: Float[np.ndarray, "linear time"]  # eigenvectors of the baseline's covariance, one geo
+    eigen: Float[np.ndarray, " linear"]  # and eigenvalues d
+    axes: Float[np.ndarray, "linear linear"]  # Q of columns · spread = U √d Q′
+    gram: Float[np.ndarray, "linear linear"]  # Σ columns' columns, scaled by the spreads
+    totals: Float[np.ndarray, "geo linear"]  # Σ_t columns, scaled by the spreads
+    head: Float[np.ndarray, " geo"]  # outcome units per model unit: heads × largest outcome
+    per: Float[np.ndarray, " medium"]  # prior quantity per outcome unit: 1/spend (ROI), 1/Σ outcome
+    warp: Warp  # of the interval, positive and effect coordinates, in this order
+    interval_prior: Kernel
+    positive_prior: Kernel
+    effect_prior: Kernel
+    effect_scale: Float[np.ndarray, " medium"]  # a typical size of the effect's prior
+    sigma_prior: Kernel
+    sigma_guess: float
+    linear_guess: Float[np.ndarray, " all"]  # Student-t: where coefficients begin
+    linear_root: Float[np.ndarray, "all all"]  # and the square root of their covariance
+
+
+class Problem(NamedTuple):
+    """A design, its layout, and the units it was made with."""
+
+    design: Design
+    layout: Layout
+    outcome_scale: float  # outcome per head at the value 1
+    media_scale: Float[np.ndarray, " medium"]  # exposure per head at the value 1
+    media: tuple[str, ...]
+    linear_names: tuple[str, ...]
+
+
+class Units(NamedTuple):
+    """The units of an earlier fit, to keep when a market grows or a part of it is held out."""
+
+    outcome_scale: float
+    media_scale: Float[np.ndarray, " medium"]
+
+
+def design(market: MarketData, model: Model, units: Units | None = None) -> Problem:
+    """Puts a market into a model's units.
+
+    Args:
+        market: the data; at least 8 periods with an outcome.
+        model: the specification.
+        units: scales of an earlier fit; by default the largest outcome and exposure a head.
+
+    Raises:
+        ModelError: if the model names a medium the market lacks, a prior has the wrong support, or
+            there are too few periods.
+    """
+    media = (*market.channels, *market.organic_names)
+    _check_names(model, media)
+    if market.n_observed < 8:
+        raise ModelError(
+            f"{market.n_observed} periods with an outcome are too few; give 8 or more."
+        )
+    heads = _heads(market)
+    exposure = np.concatenate([market.exposure, market.organic], axis=2) / heads[:, None, None]
+    outcome = market.outcome[:, market.before :] / heads[:, None]
+    if units is None:
+        largest = exposure.max(axis=(0, 1))
+        units = Units(float(np.abs(outcome).max()) or 1.0, np.where(largest > 0, largest, 1.0))
+    columns, names, priors = _baseline(market, model)
+    layout = _layout(market, model, media, len(names))
+    y = outcome / units.outcome_scale
+    mean = np.array([prior.a for prior in priors])
+    spread = np.array([prior.b for prior in priors])
+    scaled = (columns * spread).reshape(-1, len(names))
+    gram = scaled.T @ scaled
+    eigen, vectors = np.linalg.eigh(gram)
+    eigen = np.maximum(eigen, 1e-300)
+    basis = (scaled @ vectors / np.sqrt(eigen)).T if not layout.hierarchical else np.zeros((0, 0))
+    effect = _effect_priors(model, market)
+    inside, above = (
+        [_prior(model, s, media) for s in t] for t in (layout.interval, layout.positive)
+    )
+    guess, root, sigma = _linear_guess(columns, y, mean, spread, layout)
+    numbers = Design(
+        lagged=_lagged(exposure / units.media_scale, model.lags, market.before),
+        y=y,
+        columns=columns,
+        mean=mean,
+        spread=spread,
+        offset=columns @ mean,
+        basis=basis,
+        eigen=eigen,
+        axes=vectors,
+        gram=gram,
+        totals=(columns * spread).sum(axis=1),
+        head=heads * units.outcome_scale,
+        per=_per(market, model),
+        warp=_warps(inside + above, effect),
+        interval_prior=kernel(inside),
+        positive_prior=kernel(above),
+        effect_prior=kernel(effect),
+        effect_scale=np.array([prior.scale for prior in effect]),
+        sigma_prior=kernel([model.prior("sigma")]),
+        sigma_guess=sigma,
+        linear_guess=guess,
+        linear_root=root,
+    )
+    return Problem(numbers, layout, units.outcome_scale, units.media_scale, media, names)
+
+
+def _check_names(model: Model, media: tuple[str, ...]) -> None:
+    for given in (model.adstock, model.saturation, *model.priors.values()):
+        unknown = set() if isinstance(given, str | Prior) else set(given) - set(media)
+        if unknown:
+            raise ModelError(
+                f"The market has no medium called {sorted(unknown)[0]!r}; "
+                f"it has {', '.join(media)}."
+            )
+    if model.prior("sigma").support != "positive":
+        raise ModelError("The prior of sigma must live on positive numbers.")
+
+
+def _heads(market: MarketData) -> np.ndarray:
+    """People of each geo; where unknown, its share of the outcome, so that geos are comparable."""
+    if market.n_geos == 1:
+        return np.ones(1)
+    if market.population is not None:
+        return market.population
+    mean = np.abs(market.outcome[:, market.before :]).mean(axis=1)
+    return np.where(mean > 0, mean, mean.max()) / mean.max()
+
+
+def _lagged(media: np.ndarray, lags: int, before: int) -> np.ndarray:
+    """Exposure shifted by 0 … L periods, (geo, medium, lag, time); before the record it is 0."""
+    times = media.shape[1]
+    padded = np.pad(media, ((0, 0), (lags, 0), (0, 0))).swapaxes(1, 2)
+    shifted = [padded[..., lags - lag + before : lags - lag + times] for lag in range(lags + 1)]
+    return np.stack(shifted, axis=2)
+
+
+def _baseline(market: MarketData, model: Model) -> tuple[np.ndarray, tuple[str, ...], list[Prior]]:
+    """Columns of the baseline (geo, time, column), their names and priors."""
+    start, shape = market.before, (market.n_geos, market.n_observed)
+    time = np.linspace(-0.5, 0.5, shape[1])
+    parts: list[tuple[str, str, np.ndarray]] = [("intercept", "intercept", np.ones(shape[1]))]
+    if model.trend != "none":
+        parts.append(("trend", "trend", time))
+    for k in range(model.knots):
+        knot = (k + 1) / (model.knots + 1) - 0.5
+        parts.append(("trend", f"trend_{k + 1}", np.maximum(time - knot, 0.0)))
+    angle = 2 * np.pi * _year(market.dates[start:])
+    for k in range(1, model.seasonality + 1):
+        parts.append(("seasonality", f"sin_{k}", np.sin(k * angle)))
+        parts.append(("seasonality", f"cos_{k}", np.cos(k * angle)))
+    for i, name in enumerate(market.control_names):
+        parts.append(("control", name, standardized(market.controls[:, start:, i])))
+    for i, name in enumerate(market.event_names):
+        parts.append(("event", name, market.events[:, start:, i]))
+    columns = np.stack([np.broadcast_to(column, shape) for _, _, column in parts], axis=2)
+    priors = [model.prior(kind, name) for kind, name, _ in parts]
+    for (_, name, _), prior in zip(parts, priors, strict=True):
+        if prior.family != "normal":
+            raise ModelError(f"The prior of {name} must be normal, not {prior.label}.")
+    return columns, tuple(name for _, name, _ in parts), priors
+
+
+def _year(dates: np.ndarray) -> np.ndarray:
+    """Dates in years of 365.25 days."""
+    return dates.astype("datetime64[D]").astype(float) / 365.25
+
+
+def standardized(x: Float[np.ndarray, "geo time"]) -> Float[np.ndarray, "geo time"]:
+    """A control with mean 0 and standard deviation 1 over all geos and periods."""
+    spread = x.std()
+    return (x - x.mean()) / (spread if spread > 0 else 1.0)
+
+
+def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: int) -> Layout:
+    adstock = tuple(model.adstock_of(m) for m in media)
+    saturation = tuple(model.saturation_of(m) for m in media)
+    order = list(dict.fromkeys(n for t in _PARAMETERS for n in t))
+    slots = [
+        (name, i)
+        for name in order
+        for i in range(len(media))
+        if name in ADSTOCK_PARAMETERS[adstock[i]] + SATURATION_PARAMETERS[saturation[i]]
+    ]
+    if market.n_geos > 1:
+        slots += [("eta", i) for i in range(len(media))] + [("tau", 0)]
+    if model.noise == "student_t":
+        slots.append(("nu", 0))
+    support = {slot: _prior(model, slot, media).support for slot in slots}
+    for slot, where in support.items():
+        if where == "real" or (slot[0] in ("alpha", "exponent") and where != "interval"):
+            prior = _prior(model, slot, media)
+            raise ModelError(f"The prior of {slot[0]} cannot be {prior.label}: wrong support.")
+    return Layout(
+        interval=tuple(s for s in slots if support[s] == "interval"),
+        positive=tuple(s for s in slots if support[s] == "positive"),
+        adstock=adstock,
+        saturation=saturation,
+        lags=model.lags,
+        normalized=model.normalized,
+        channels=market.n_channels,
+        prior_on=model.prior_on,
+        signed=_effect_priors(model, market)[0].support == "real",
+        geos=market.n_geos,
+        times=market.n_observed,
+        linear=linear,
+        student_t=model.noise == "student_t",
+    )
+
+
+_PARAMETERS = (*ADSTOCK_PARAMETERS.values(), *SATURATION_PARAMETERS.values())
+
+
+def _prior(model: Model, slot: Slot, media: tuple[str, ...]) -> Prior:
+    name, index = slot
+    return model.prior(name, media[index] if name not in ("tau", "nu") else None)
+
+
+def _effect_priors(model: Model, market: MarketData) -> list[Prior]:
+    """Of each medium's effect; all on positive numbers, or all on the real line."""
+    priors = [model.prior("effect", c) for c in market.channels]
+    priors += [model.prior("organic", o) for o in market.organic_names]
+    if not priors:
+        raise ModelError("The market has no media; name at least one spend or organic column.")
+    if len({p.support for p in priors}) > 1 or priors[0].support == "interval":
+        raise ModelError(
+            "Effects need priors that are all positive (half_normal, log_normal, gamma) or all "
+            f"normal, not {', '.join(sorted({p.label for p in priors}))}."
+        )
+    return priors
+
+
+def _warps(priors: list[Prior], effect: list[Prior]) -> Warp:
+    """All warps; those of the effects in units of each prior's typical size."""
+    of_effect = warp(effect)
+    of_effect = of_effect._replace(scale=of_effect.scale / np.array([p.scale for p in effect]))
+    return Warp(*map(np.concatenate, zip(warp(priors), of_effect, strict=True)))
+
+
+def _per(market: MarketData, model: Model) -> np.ndarray:
+    """What one unit of the outcome is worth in the quantity the effect's prior is about."""
+    spend = market.spend[:, market.before :].sum(axis=(0, 1))
+    if model.prior_on in ("roi", "marginal_roi") and not (spend > 0).all():
+        missing = market.channels[int(np.argmin(spend))]
+        raise ModelError(f"{missing} has no spend, so it has no ROI; leave the channel out.")
+    paid = {
+        "coefficient": np.ones_like(spend),
+        "roi": market.value / np.where(spend > 0, spend, 1.0),
+        "marginal_roi": market.value / np.where(spend > 0, spend, 1.0),
+        "contribution": np.full_like(spend, 1 / market.outcome[:, market.before :].sum()),
+    }[model.prior_on]
+    return np.concatenate([paid, np.ones(len(market.organic_names))])
+
+
+def _linear_guess(columns, y, mean, spread, layout) -> tuple[np.ndarray, np.ndarray, float]:
+    """Ridge fit of the baseline (and geo intercepts) alone: centre, root covariance, noise."""
+    geos, times, _ = columns.shape
+    flat, prior = columns.reshape(geos * times, -1), spread
+    if layout.hierarchical:
+        own = np.repeat(np.eye(geos), times, axis=0)
+        flat, prior = np.concatenate([flat, own], axis=1), np.concatenate([spread, np.ones(geos)])
+        mean = np.concatenate([mean, np.zeros(geos)])
+    target = (y.reshape(-1) - flat @ mean).reshape(-1)
+    precision = flat.T @ flat + np.diag(1e-2 / prior**2)
+    shift = np.linalg.solve(precision, flat.T @ target)
+    sigma = max(float(np.std(target - flat @ shift)), 1e-9)
+    root = np.linalg.inv(np.linalg.cholesky(flat.T @ flat / sigma**2 + np.diag(prior**-2.0))).T
+    return mean + shift, root, sigma

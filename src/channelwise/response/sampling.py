@@ -1,0 +1,164 @@
+"""From a problem to draws: warm up until the chains agree, then sample until they say enough.
+
+All decisions are taken on the host between chunks of `hmc.chunk`: the metric (from all chains
+together), the step size, whether the warm-up is over, whether more draws are needed, and whether
+the job has to be handed to the slower, more careful sampler (`nuts`).
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from channelwise.response import hmc
+from channelwise.response.design import Problem
+from channelwise.response.diagnostics import convergence
+
+_ACCEPTANCE = 0.8
+_LENGTH = 2.2  # of a trajectory in the metric's units; times U(0.3, 1)
+_AGREE = 1.1  # R-hat of a warm-up window that counts as agreement
+_WINDOWS = (4, 24)  # fewest and most warm-up chunks
+
+
+class Adaptation(NamedTuple):
+    """Where a sampler stood at its end: enough to go on, or to start next week's fit."""
+
+    position: Float[np.ndarray, "chain dimension"]
+    root: Float[np.ndarray, "dimension dimension"]
+    log_step: float
+
+
+class Samples(NamedTuple):
+    """Draws of all chains (chain, draw, …) and how they came about."""
+
+    position: Float[np.ndarray, "chain draw dimension"]
+    values: tuple  # density.Values with leading axes (chain, draw)
+    energy: Float[np.ndarray, "chain draw"]
+    acceptance: Float[np.ndarray, "chain draw"]
+    diverging: np.ndarray
+    steps: Float[np.ndarray, "chain draw"]
+    adaptation: Adaptation
+    warmup: int  # iterations a chain
+
+
+def sample(
+    problem: Problem,
+    *,
+    chains: int = 8,
+    draws: int = 500,
+    seed: int = 0,
+    start: Adaptation | None = None,
+    limit: float = 1.01,
+    extensions: int = 3,
+) -> Samples:
+    """Draws from the posterior of a problem by cross-chain HMC.
+
+    Args:
+        problem: the market and the model.
+        chains: number of chains, at least 4: the metric is estimated from all of them.
+        draws: draws a chain, rounded up to a multiple of `hmc.CHUNK`; doubled up to `extensions`
+            times while R-hat exceeds `limit`.
+        seed: of the random numbers.
+        start: where an earlier fit of the same layout ended, to skip most of the warm-up.
+        limit: R-hat that ends the sampling.
+        extensions: how often the draws may be doubled.
+
+    Returns:
+        The draws; R-hat may still exceed `limit` (the caller decides what then).
+    """
+    rng = np.random.default_rng(seed)
+    if start is None:
+        position = _scattered(problem, chains, rng)
+        position, tuning, warmup = _warm_up(problem, position, rng)
+    else:
+        position, tuning, warmup = _go_on(problem, start, chains, rng)
+    traces = []
+    wanted = -(-draws // hmc.CHUNK)
+    for _ in range(extensions + 1):
+        while len(traces) < wanted:
+            state, _, trace = _run(problem, position, tuning, rng, adapt=False)
+            position = np.asarray(state.position)
+            traces.append(jax.device_get(trace))
+        drawn = np.concatenate([t.position for t in traces]).swapaxes(0, 1)
+        if convergence(drawn).rhat.max() <= limit:
+            break
+        wanted *= 2
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts), *traces)
+    by_chain = jax.tree.map(lambda x: x.swapaxes(0, 1), joined._replace(steps=None))
+    steps = np.broadcast_to(joined.steps[None, :], by_chain.energy.shape)
+    adaptation = Adaptation(position, np.asarray(tuning.root), float(tuning.log_step))
+    return Samples(
+        by_chain.position, by_chain.values, by_chain.energy, by_chain.acceptance,
+        by_chain.diverging, steps, adaptation, warmup,
+    )  # fmt: skip
+
+
+def _scattered(problem: Problem, chains: int, rng: np.random.Generator) -> np.ndarray:
+    """Starts spread around the prior's middle."""
+    return 0.5 * rng.standard_normal((chains, problem.layout.dimension))
+
+
+def _warm_up(problem: Problem, position: np.ndarray, rng) -> tuple[np.ndarray, hmc.Tuning, int]:
+    """Windows of one chunk each: after each a new metric, until a window's chains agree."""
+    dimension = position.shape[1]
+    tuning = _fresh(np.eye(dimension), np.log(0.1))
+    history: list[np.ndarray] = []
+    for window in range(1, _WINDOWS[1] + 1):
+        state, tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+        position = np.asarray(state.position)
+        history.append(np.asarray(trace.position))
+        kept = np.concatenate(history[len(history) // 2 :])
+        root = metric_root(kept.reshape(-1, dimension))
+        settled = window >= _WINDOWS[0] and convergence(kept.swapaxes(0, 1)).rhat.max() < _AGREE
+        first = window == 1
+        tuning = _fresh(root, np.log(0.5) if first else float(tuning.averaged))
+        if settled:
+            break
+    state, tuning, _ = _run(problem, position, tuning, rng, adapt=True)
+    return np.asarray(state.position), _settled(tuning), (window + 1) * hmc.CHUNK
+
+
+def _go_on(problem, start: Adaptation, chains: int, rng) -> tuple[np.ndarray, hmc.Tuning, int]:
+    """One chunk to settle from an earlier fit's end."""
+    position = start.position[np.arange(chains) % len(start.position)]
+    tuning = _fresh(start.root, start.log_step)
+    state, tuning, _ = _run(problem, position, tuning, rng, adapt=True)
+    return np.asarray(state.position), _settled(tuning), hmc.CHUNK
+
+
+def _fresh(root: np.ndarray, log_step: float) -> hmc.Tuning:
+    """Dual averaging from the beginning."""
+    return hmc.Tuning(root, log_step, log_step, log_step, 0.0, 0.0)
+
+
+def _settled(tuning: hmc.Tuning) -> hmc.Tuning:
+    """The averaged step size, for good."""
+    return tuning._replace(log_step=tuning.averaged)
+
+
+def _run(problem: Problem, position, tuning, rng, *, adapt: bool):
+    n, (chains, dimension) = hmc.CHUNK, position.shape
+    noise = hmc.Noise(
+        rng.standard_normal((n, chains, dimension)),
+        np.log1p(-rng.random((n, chains))),
+        _LENGTH * rng.uniform(0.3, 1.0, n),
+    )
+    # Plain float64 arrays throughout: a Python number would be another type, and compile anew.
+    given = (position, tuning, noise, float(adapt), _ACCEPTANCE, problem.design)
+    given = jax.tree.map(lambda x: np.asarray(x, np.float64), given)
+    return hmc.chunk(*given, layout=problem.layout)
+
+
+def metric_root(draws: Float[np.ndarray, "draw dimension"]) -> np.ndarray:
+    """L with L L′ near the covariance of the draws, shrunk towards its diagonal.
+
+    The draws of one window are correlated: about one in ten counts.
+    """
+    n = len(draws) / 10
+    covariance = np.atleast_2d(np.cov(draws.T))
+    spread = np.sqrt(np.diag(covariance)) + 1e-9
+    correlation = covariance / np.outer(spread, spread)
+    share = n / (n + 5 + 0.5 * draws.shape[1])
+    correlation = share * correlation + (1 - share) * np.eye(len(spread))
+    return np.linalg.cholesky(correlation + 1e-9 * np.eye(len(spread))) * spread[:, None]
