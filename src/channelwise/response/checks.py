@@ -84,17 +84,17 @@ def converged(posterior: Posterior) -> list[Verdict]:
 def _rhat(labels: list[str], rhat: np.ndarray) -> Verdict:
     worst = int(np.argmax(np.where(np.isnan(rhat), np.inf, rhat)))
     value, name = float(rhat[worst]), labels[worst]
-    brief = f"R-hat {_shown(value, RHAT, 3)} (limit {RHAT})"
+    brief = f"R-hat {_raised(value, 3)} (limit {RHAT})"
     bad = ~(rhat <= RHAT)
     if not bad.any():
-        sentence = f"The chains agree: R-hat is at most {_shown(value, RHAT, 3)} ({name})."
+        sentence = f"The chains agree: R-hat is at most {_raised(value, 3)} ({name})."
         return Verdict("rhat", True, value, RHAT, brief, sentence)
     if np.isnan(value):
         sentence = f"R-hat of {name} is undefined: a draw is not finite, or none ever moved."
         remedy = "A value that the model fixes does not belong among its draws; else start again."
         return Verdict("rhat", False, value, RHAT, brief, sentence, f"{remedy} {_ISLANDS}")
     sentence = (
-        f"The chains disagree: R-hat is {_shown(value, RHAT, 3)} for {name}, and above {RHAT} for "
+        f"The chains disagree: R-hat is {_raised(value, 3)} for {name}, and above {RHAT} for "
         f"{int(bad.sum())} of {len(labels)} quantities."
     )
     return Verdict("rhat", False, value, RHAT, brief, sentence, _ISLANDS)
@@ -103,7 +103,7 @@ def _rhat(labels: list[str], rhat: np.ndarray) -> Verdict:
 def _effective(check: str, part: str, labels: list[str], ess: np.ndarray) -> Verdict:
     worst = int(np.argmin(np.where(np.isnan(ess), -np.inf, ess)))
     value, name = float(ess[worst]), labels[worst]
-    shown = _shown(value, ESS, 0)
+    shown = _lowered(value, 0)
     brief = f"{part} ESS {shown} (at least {ESS})"
     sentence = f"The {part} of every quantity rests on {shown} effective draws or more ({name})."
     if value >= ESS:
@@ -115,7 +115,7 @@ def _effective(check: str, part: str, labels: list[str], ess: np.ndarray) -> Ver
 def divergences(diverging: Bool[np.ndarray, "chain draw"]) -> Verdict:
     n, of = int(diverging.sum()), diverging.size
     share = n / of
-    brief = f"{n:,} of {of:,} transitions diverged (limit {DIVERGING:.1%})"
+    brief = f"{n:,} of {of:,} transitions diverged (limit {100 * DIVERGING:g} %)"
     remedy = (
         f"{_LONGER}: smaller steps, acceptance 0.95 or more. If they stay, the posterior has a "
         "corner it cannot enter: a tighter prior, or an experiment on the channel, removes it."
@@ -130,7 +130,7 @@ def energy(energy: Float[np.ndarray, "chain draw"]) -> Verdict:
     bfmi = e_bfmi(energy)
     worst = int(np.argmin(np.where(np.isnan(bfmi), -np.inf, bfmi)))
     value = float(bfmi[worst])
-    brief = f"E-BFMI {_shown(value, E_BFMI, 3)} (at least {E_BFMI})"
+    brief = f"E-BFMI {_lowered(value, 3)} (at least {E_BFMI})"
     if value >= E_BFMI:
         sentence = f"The chains move between energies freely: {brief}."
         return Verdict("energy", True, value, E_BFMI, brief, sentence)
@@ -141,7 +141,8 @@ def energy(energy: Float[np.ndarray, "chain draw"]) -> Verdict:
 
 def baseline(baseline: Float[np.ndarray, "*draws"]) -> Verdict:
     share = float(np.mean(baseline < 0)) if baseline.size else math.nan
-    brief = f"baseline negative in {share:.1%} of draws and periods (limit {NEGATIVE:.0%})"
+    shown = f"{_raised(100 * share, 1)} % of draws and periods"
+    brief = f"baseline negative in {shown} (limit {100 * NEGATIVE:g} %)"
     verdict = Verdict("baseline", share <= NEGATIVE, share, NEGATIVE, brief, _capital(brief))
     if share <= NEGATIVE_CAUTION:
         return verdict
@@ -153,8 +154,8 @@ def baseline(baseline: Float[np.ndarray, "*draws"]) -> Verdict:
 
 def predictive(name: str, p: float) -> Verdict:
     low, high = PREDICTIVE
-    limit = low if not p > 0.5 else high
-    brief = f"predictive p of {name} {_shown(p, limit, 3)} (within {low} to {high})"
+    limit, shown = (high, _raised(p, 3)) if p > 0.5 else (low, _lowered(p, 3))
+    brief = f"predictive p of {name} {shown} (within {low} to {high})"
     verdict = Verdict(name, low <= p <= high, p, limit, brief, _capital(brief))
     if verdict.passed:
         return verdict
@@ -172,8 +173,8 @@ def predictive(name: str, p: float) -> Verdict:
 def prior(channels: tuple[str, ...], contraction: Float[np.ndarray, " channel"]) -> Verdict:
     marked = tuple(c for c, k in zip(channels, contraction, strict=True) if not k >= MOSTLY_PRIOR)
     best = float(np.max(np.nan_to_num(contraction, nan=-np.inf), initial=-np.inf))
-    told = ", ".join(f"{c} {k:.2f}" for c, k in zip(channels, contraction, strict=True))
-    brief = f"largest contraction of a channel {_shown(best, ONLY_PRIOR, 2)} (limit {ONLY_PRIOR})"
+    told = ", ".join(f"{c} {_lowered(k, 2)}" for c, k in zip(channels, contraction, strict=True))
+    brief = f"largest contraction of a channel {_lowered(best, 2)} (limit {ONLY_PRIOR})"
     verdict = Verdict("prior", best >= ONLY_PRIOR, best, ONLY_PRIOR, brief, "", "", marked)
     if not marked:
         return verdict._replace(sentence=f"The data say more than the prior of all: {told}.")
@@ -191,10 +192,14 @@ def _capital(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _shown(value: float, limit: float, digits: int) -> str:
-    """Rounded away from the limit, so that 1.0104 is never shown as the 1.01 it exceeds."""
+def _raised(value: float, digits: int) -> str:
+    """Rounded up where more is worse, so that 1.0104 is never shown as the 1.01 it exceeds."""
+    return _lowered(-value, digits).replace("-", "") if value > 0 else _lowered(value, digits)
+
+
+def _lowered(value: float, digits: int) -> str:
+    """Rounded down where less is worse."""
     if not math.isfinite(value):
-        return "undefined" if math.isnan(value) else "infinite" if value > 0 else "none"
-    scale = 10**digits
-    rounded = (math.floor if value < limit else math.ceil)(round(value * scale, 9)) / scale
+        return "undefined" if math.isnan(value) else "infinite"
+    rounded = math.floor(round(value * 10**digits, 9)) / 10**digits
     return f"{rounded:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{rounded:,.0f}"
