@@ -47,6 +47,7 @@ class Verdict(NamedTuple):
 
 
 def finite(posterior: Posterior, baseline: Float[np.ndarray, "*draws"]) -> Verdict:
+    """Every draw, energy and baseline is a finite number."""
     arrays = {**posterior.draws, "energy": posterior.statistics["energy"], "baseline": baseline}
     broken = {name: int((~np.isfinite(x)).sum()) for name, x in arrays.items()}
     broken = {name: n for name, n in broken.items() if n}
@@ -60,6 +61,7 @@ def finite(posterior: Posterior, baseline: Float[np.ndarray, "*draws"]) -> Verdi
 
 
 def chains(n: int) -> Verdict:
+    """There are chains to compare."""
     brief = f"{n} chains (at least {CHAINS})"
     if n >= CHAINS:
         return Verdict("chains", True, n, CHAINS, brief, f"{n} chains were compared.")
@@ -69,11 +71,10 @@ def chains(n: int) -> Verdict:
 
 def converged(posterior: Posterior) -> list[Verdict]:
     """R-hat, bulk and tail effective sizes: the worst scalar of each."""
-    labels, found = [], []
-    for name, x in posterior.draws.items():
-        labels += posterior.labels(name)
-        found.append([np.ravel(values) for values in convergence(x)])
-    rhat, bulk, tail = np.concatenate(found, axis=1)
+    labels = [label for name in posterior.draws for label in posterior.labels(name)]
+    shape = (posterior.n_chains, posterior.n_draws, -1)
+    scalars = np.concatenate([x.reshape(shape) for x in posterior.draws.values()], axis=2)
+    rhat, bulk, tail = convergence(scalars)
     return [
         _rhat(labels, rhat),
         _effective("ess_bulk", "bulk", labels, bulk),
@@ -113,6 +114,7 @@ def _effective(check: str, part: str, labels: list[str], ess: np.ndarray) -> Ver
 
 
 def divergences(diverging: Bool[np.ndarray, "chain draw"]) -> Verdict:
+    """The share of transitions whose energy went astray; any at all is a caution."""
     n, of = int(diverging.sum()), diverging.size
     share = n / of
     brief = f"{n:,} of {of:,} transitions diverged (limit {100 * DIVERGING:g} %)"
@@ -127,6 +129,7 @@ def divergences(diverging: Bool[np.ndarray, "chain draw"]) -> Verdict:
 
 
 def energy(energy: Float[np.ndarray, "chain draw"]) -> Verdict:
+    """E-BFMI of the worst chain."""
     bfmi = e_bfmi(energy)
     worst = int(np.argmin(np.where(np.isnan(bfmi), -np.inf, bfmi)))
     value = float(bfmi[worst])
@@ -140,6 +143,7 @@ def energy(energy: Float[np.ndarray, "chain draw"]) -> Verdict:
 
 
 def baseline(baseline: Float[np.ndarray, "*draws"]) -> Verdict:
+    """Share of draws and periods in which more was credited to media than came back."""
     share = float(np.mean(baseline < 0)) if baseline.size else math.nan
     shown = f"{_raised(100 * share, 1)} % of draws and periods"
     brief = f"baseline negative in {shown} (limit {100 * NEGATIVE:g} %)"
@@ -153,6 +157,7 @@ def baseline(baseline: Float[np.ndarray, "*draws"]) -> Verdict:
 
 
 def predictive(name: str, p: float) -> Verdict:
+    """A posterior predictive p-value, two-sided."""
     low, high = PREDICTIVE
     limit, shown = (high, _raised(p, 3)) if p > 0.5 else (low, _lowered(p, 3))
     brief = f"predictive p of {name} {shown} (within {low} to {high})"
@@ -171,6 +176,7 @@ def predictive(name: str, p: float) -> Verdict:
 
 
 def prior(channels: tuple[str, ...], contraction: Float[np.ndarray, " channel"]) -> Verdict:
+    """Marks channels that the data tell less of than the prior; fails if they tell of none."""
     marked = tuple(c for c, k in zip(channels, contraction, strict=True) if not k >= MOSTLY_PRIOR)
     best = float(np.max(np.nan_to_num(contraction, nan=-np.inf), initial=-np.inf))
     told = ", ".join(f"{c} {_lowered(k, 2)}" for c, k in zip(channels, contraction, strict=True))
