@@ -80,6 +80,47 @@ def numpyro_arguments(task: Task) -> tuple[np.ndarray, ...]:
     return task.media, task.target, task.controls, task.fourier
 
 
+# Channelwise.
+
+
+def our_market(task: Task, priors: Mapping[str, Prior]):
+    """The task as a market, with trend and seasons as columns, so that all engines share them.
+
+    Events are the columns that Channelwise leaves unscaled. They have one prior, that of the
+    controls, so a season is given as half of itself where its prior is half as wide.
+    """
+    from channelwise.response.market import MarketData
+
+    columns = np.column_stack([task.controls, our_season_scale(priors) * task.fourier])
+    return MarketData(
+        dates=task.dates,
+        outcome=task.outcome[None],
+        spend=task.spend[None],
+        channels=tuple(task.channels),
+        events=columns[None],
+        event_names=(*task.control_names, "sin_1", "sin_2", "cos_1", "cos_2"),
+    )
+
+
+def our_season_scale(priors: Mapping[str, Prior]) -> float:
+    return priors["fourier"][2] / priors["controls"][2]
+
+
+def our_model(priors: Mapping[str, Prior], saturation: Saturation):
+    """The specification of the task."""
+    from channelwise.response.mmm import Model
+    from channelwise.response.priors import Prior as OurPrior
+
+    rate = {"half_saturation": "rate"} if saturation == "logistic" else {}
+    names = {"beta": "effect", "controls": "event"} | rate
+    ours = {
+        names.get(name, name): OurPrior(family, a, b or 1.0)
+        for name, (family, a, b) in priors.items()
+        if name != "fourier"
+    }
+    return Model(lags=LAGS, saturation=saturation, trend="none", seasonality=0, priors=ours)
+
+
 # PyMC-Marketing.
 
 

@@ -46,6 +46,31 @@ Engine = Callable[[int], Fit]
 # The engines: each builds its model once and returns a function of the seed.
 
 
+def channelwise(task, options) -> Engine:
+    """With its own numbers of chains and draws, and R-hat of every scalar."""
+    from response_models import our_market, our_model, our_season_scale
+    from response_task import priors
+
+    from channelwise.response.diagnostics import convergence
+    from channelwise.response.fit import fit as fit_response
+
+    chosen = priors(options.prior, options.saturation)
+    market, model = our_market(task, chosen), our_model(chosen, options.saturation)
+    names = {"half_saturation": "rate"} if options.saturation == "logistic" else {}
+
+    def fit(seed: int) -> Fit:
+        posterior = fit_response(market, model, seed=seed)
+        found = posterior.draws
+        r_hat = max(float(convergence(x).rhat.max()) for x in found.values())
+        draws = {n: found[names.get(n, n)] for n in MEASURED if names.get(n, n) in found}
+        linear = found["coefficient"]  # the intercept, three controls, four seasons
+        draws |= {"intercept": linear[..., 0], "controls": linear[..., 1:4]}
+        draws["fourier"] = our_season_scale(chosen) * linear[..., 4:]
+        return Fit(draws, r_hat, int(posterior.statistics["diverging"].sum()))
+
+    return fit
+
+
 def pymc(task, options, sampler: str = "pymc") -> Engine:
     import arviz as az
     from response_models import PYMC_CURVES, PYMC_NAMES, pymc_mmm
@@ -178,6 +203,7 @@ def lightweight(task, options) -> Engine:
 
 
 PEERS: dict[str, Callable[..., Engine]] = {
+    "channelwise": channelwise,
     "pymc": pymc,
     "nutpie": nutpie,
     "numpyro": numpyro,

@@ -1,0 +1,69 @@
+"""A long run of plain NumPyro NUTS to compare every engine's posterior with.
+
+    python benchmarks/response_reference.py hard reference_hard.npz
+    python benchmarks/response_reference.py hard reference_hard.npz --compare nutpie_hard.npz …
+
+Dense metric, acceptance 0.99, four chains of 20,000 draws in float64. --compare prints, for each
+parameter, how far the means of shorter runs are from the reference in standard errors (both
+runs' Monte-Carlo errors together), and the largest relative difference of standard deviations.
+"""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from response_peers import Draws, diagnose, numpyro
+from response_task import generate
+
+
+def run(prior: str, saturation: str, draws: int, tune: int) -> Draws:
+    options = SimpleNamespace(
+        prior=prior,
+        saturation=saturation,
+        chains=4,
+        tune=tune,
+        draws=draws,
+        chain_method="parallel",
+    )
+    return numpyro(generate(), options, dense=True, accept=0.99)(20_260_101).draws
+
+
+def compare(reference: Draws, draws: Draws) -> dict[str, tuple[float, float, float]]:
+    """Per parameter: root mean square z, largest |z|, largest |sd ratio - 1|."""
+    import arviz as az
+
+    shared = [name for name in reference if name in draws]
+    a, b = (az.convert_to_dataset({k: d[k] for k in shared}) for d in (reference, draws))
+    found = {}
+    for name in shared:
+        error = np.hypot(*(np.asarray(az.mcse(d, var_names=[name])[name]) for d in (a, b)))
+        z = np.atleast_1d((draws[name].mean((0, 1)) - reference[name].mean((0, 1))) / error)
+        sd = draws[name].std((0, 1)) / reference[name].std((0, 1))
+        rms, largest = np.sqrt((z**2).mean()), np.abs(z).max()
+        found[name] = (float(rms), float(largest), float(np.abs(sd - 1).max()))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("prior", choices=["easy", "hard"])
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--saturation", default="michaelis_menten")
+    parser.add_argument("--draws", type=int, default=20_000)
+    parser.add_argument("--tune", type=int, default=2_000)
+    parser.add_argument("--compare", nargs="+", type=Path, default=[])
+    options = parser.parse_args()
+    if not options.path.exists():
+        draws = run(options.prior, options.saturation, options.draws, options.tune)
+        np.savez_compressed(options.path, **draws)
+        print(diagnose(draws), flush=True)
+    reference = dict(np.load(options.path))
+    for path in options.compare:
+        print(path.stem)
+        for name, (rms, largest, sd) in compare(reference, dict(np.load(path))).items():
+            print(f"  {name:16} rms z {rms:5.2f}, largest {largest:5.2f}, sd within {sd:6.1%}")
+
+
+if __name__ == "__main__":
+    main()
