@@ -1,5 +1,6 @@
 """What will make channels hard to tell apart: known before any model is fitted."""
 
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -78,13 +79,13 @@ def _collinear(record: Record) -> list[Finding]:
     together = correlations(record.spend)
     inflation = variance_inflation(record.spend)
     findings, told = [], set()
-    for i, j in zip(*np.triu_indices(len(record.channels), 1), strict=True):
+    for i, j in combinations(range(len(record.channels)), 2):
         if abs(together[i, j]) >= _CORRELATED:
             told |= {i, j}
-            findings.append(_pair(record.channels, i, j, together[i, j], inflation))
+            findings.append(_pair(record.channels, i, j, float(together[i, j]), inflation))
     for i in set(np.flatnonzero(inflation > _INFLATED).tolist()) - told:
         j = int(np.argmax(np.abs(together[i]) - np.eye(len(inflation))[i]))
-        findings.append(_pair(record.channels, i, j, together[i, j], inflation))
+        findings.append(_pair(record.channels, i, j, float(together[i, j]), inflation))
     return findings
 
 
@@ -132,7 +133,7 @@ def _together(spend: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x = (spend - spend.mean(axis=1, keepdims=True)).reshape(-1, spend.shape[-1])
     size = np.sqrt((x**2).sum(axis=0))
     moving = size > 1e-12 * np.abs(spend).reshape(x.shape).max(axis=0, initial=0.0)
-    x = x / np.where(moving, size, 1.0)
+    x = np.where(moving, x / np.where(moving, size, 1.0), 0.0)
     return np.where(np.eye(len(size), dtype=bool), 1.0, np.clip(x.T @ x, -1.0, 1.0)), moving
 
 

@@ -1,7 +1,7 @@
 """What was found in a market's data: sentences that name the column, the rows and the remedy."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 _SHOWN = 5
@@ -41,19 +41,19 @@ class MarketError(ValueError):
         super().__init__("\n".join(f.message for f in self.findings if f.level == "error"))
 
 
-def error(code: str, message: str, rows: Iterable[int] = ()) -> Finding:
+def error(code: str, message: str, rows: Iterable = ()) -> Finding:
     return Finding("error", code, message, tuple(int(row) for row in rows))
 
 
-def warning(code: str, message: str, rows: Iterable[int] = ()) -> Finding:
+def warning(code: str, message: str, rows: Iterable = ()) -> Finding:
     return Finding("warning", code, message, tuple(int(row) for row in rows))
 
 
-def note(code: str, message: str, rows: Iterable[int] = ()) -> Finding:
+def note(code: str, message: str, rows: Iterable = ()) -> Finding:
     return Finding("note", code, message, tuple(int(row) for row in rows))
 
 
-def in_rows(rows: Sequence[int]) -> str:
+def in_rows(rows: Iterable) -> str:
     """Rows in words: "row 5", "rows 5 and 9", "rows 5 to 20", "rows 1, 3, 5, 7, 9 and 12 more"."""
     rows = sorted(int(row) for row in rows)
     if len(rows) == 1:

@@ -69,10 +69,16 @@ def _find_date(table: Table, named: Named, roles: dict[str, Role]) -> dict[str, 
 
 
 def _guess_all(table: Table, named: Named, roles: dict[str, Role]) -> dict[str, Role]:
-    guesses = {c: _guess(table, c) for c in table.names if c not in roles}
+    return {c: _guess(table, c) for c in table.names if c not in roles}
+
+
+def _only_named(table: Table, named: Named, roles: dict[str, Role]) -> dict[str, Role]:
+    """Where the user has said which columns have a role, no other column has it."""
+    given = {r.column for r in named.roles()}
     return {
-        c: _ignored(r, f"not among the {r.role} columns you named") if named.decides(r.role) else r
-        for c, r in guesses.items()
+        c: _ignored(r, f"not among the {r.role} columns you named")
+        for c, r in roles.items()
+        if c not in given and named.decides(r.role)
     }
 
 
@@ -245,4 +251,12 @@ _NEEDED = {
     "outcome": "that is called like an outcome (revenue, sales, conversions, y)",
     "spend": "that is called like spend on a channel (tv_spend, spend_tv, tv_S, mdsp_tv)",
 }
-_STEPS = (_find_date, _guess_all, _choose_outcome, _choose_spend, _pair_exposure, _keep_one)
+_STEPS = (
+    _find_date,
+    _guess_all,
+    _choose_outcome,
+    _choose_spend,
+    _only_named,
+    _pair_exposure,
+    _keep_one,
+)

@@ -67,8 +67,6 @@ def _refusal(code: str, message: str, rows=()) -> MarketError:
 def _decode(path: Path) -> str:
     """The text of the file, which must be UTF-8 (with or without a byte-order mark)."""
     raw = path.read_bytes()
-    if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
-        raise _refusal("empty", f"{path.name} is empty. Give a file with a header line and rows.")
     remedy = "Save it again as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise _refusal("encoding", f"{path.name} is in UTF-16, not UTF-8. {remedy}")
@@ -88,6 +86,8 @@ def _read_csv(file: str, text: str) -> Sheet:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
     lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader]
     lines = [(row, cells) for row, cells in lines if any(cells)]
+    if not lines:
+        raise _refusal("empty", f"{file} is empty. Give a file with a header line and rows.")
     header, records = lines[0][1], lines[1:]
     while not header[-1] and all(len(c) < len(header) or not c[-1] for _, c in records):
         header = header[:-1]
