@@ -28,7 +28,6 @@ from jaxtyping import Array, Float
 
 from channelwise.response import adstock, saturation
 from channelwise.response.design import Design, Layout
-from channelwise.response.mmm import ADSTOCK_PARAMETERS, SATURATION_PARAMETERS
 from channelwise.response.priors import Bent, bend, interval, log_positive, log_real, positive
 
 _LN_2PI = float(np.log(2 * np.pi))
@@ -133,7 +132,7 @@ def _weights(named: dict, dtype, layout: Layout) -> Float[Array, "medium lag"]:
     def rows(form: str, media: list[int]) -> Array:
         if form == "none":
             return jnp.zeros((len(media), layout.lags + 1), dtype).at[:, 0].set(1.0)
-        given = [_of(named, name, media, layout) for name in ADSTOCK_PARAMETERS[form]]
+        given = [_of(named, name, media, layout) for name in adstock.PARAMETERS[form]]
         return getattr(adstock, form)(*given, layout.lags, normalized=layout.normalized)
 
     return _by_form(layout.adstock, rows, axis=0)
@@ -142,7 +141,7 @@ def _weights(named: dict, dtype, layout: Layout) -> Float[Array, "medium lag"]:
 def _saturated(x: Float[Array, "geo medium time"], named: dict, layout: Layout) -> Array:
     def rows(form: str, media: list[int]) -> Array:
         some = x if len(media) == layout.media else x[:, np.array(media)]
-        given = [_of(named, name, media, layout)[:, None] for name in SATURATION_PARAMETERS[form]]
+        given = [_of(named, name, media, layout)[:, None] for name in saturation.PARAMETERS[form]]
         return getattr(saturation, "linear" if form == "none" else form)(some, *given)
 
     return _by_form(layout.saturation, rows, axis=1)
@@ -195,13 +194,13 @@ def _quantity_per_beta(
     if layout.prior_on == "coefficient":
         return data.per
     if layout.prior_on == "marginal_roi":
-        first = jnp.sum(_gain(named, data, layout), axis=2)
+        first = jnp.sum(media_gain(named, data, layout), axis=2)
     paid = jnp.arange(layout.media) < layout.channels
     reach = jnp.sum(first * factor * data.head[:, None], axis=0) * data.per
     return jnp.where(paid, reach, data.per)
 
 
-def _gain(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
+def media_gain(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
     """x ∂c/∂x: what c gains as a medium's whole exposure grows by the share ε, over ε."""
     carried = _carried(named, data, layout)
     return jax.jvp(lambda x: _saturated(x, named, layout), (carried,), (carried,))[1]

@@ -10,13 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from channelwise.response import adstock, saturation
 from channelwise.response.market import MarketData
-from channelwise.response.mmm import (
-    ADSTOCK_PARAMETERS,
-    SATURATION_PARAMETERS,
-    Model,
-    ModelError,
-)
+from channelwise.response.mmm import Model, ModelError
 from channelwise.response.priors import Kernel, Prior, Warp, kernel, warp
 
 Slot = tuple[str, int]
@@ -160,7 +156,7 @@ def design(market: MarketData, model: Model, units: Units | None = None) -> Prob
     eigen, vectors = np.linalg.eigh(gram)
     eigen = np.maximum(eigen, 1e-300)
     basis = (scaled @ vectors / np.sqrt(eigen)).T if not layout.hierarchical else np.zeros((0, 0))
-    effect = _effect_priors(model, market)
+    effect = effect_priors(model, market)
     inside, above = (
         [_prior(model, s, media) for s in t] for t in (layout.interval, layout.positive)
     )
@@ -260,15 +256,10 @@ def standardized(x: Float[np.ndarray, "geo time"]) -> Float[np.ndarray, "geo tim
 
 
 def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: int) -> Layout:
-    adstock = tuple(model.adstock_of(m) for m in media)
-    saturation = tuple(model.saturation_of(m) for m in media)
-    order = list(dict.fromkeys(n for t in _PARAMETERS for n in t))
-    slots = [
-        (name, i)
-        for name in order
-        for i in range(len(media))
-        if name in ADSTOCK_PARAMETERS[adstock[i]] + SATURATION_PARAMETERS[saturation[i]]
-    ]
+    forms = [(model.adstock_of(m), model.saturation_of(m)) for m in media]
+    owned = [adstock.PARAMETERS[a] + saturation.PARAMETERS[s] for a, s in forms]
+    order = dict.fromkeys(name for form in _FORMS for name in form)
+    slots = [(name, i) for name in order for i in range(len(media)) if name in owned[i]]
     if market.n_geos > 1:
         slots += [("eta", i) for i in range(len(media))] + [("tau", 0)]
     if model.noise == "student_t":
@@ -281,13 +272,13 @@ def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: in
     return Layout(
         interval=tuple(s for s in slots if support[s] == "interval"),
         positive=tuple(s for s in slots if support[s] == "positive"),
-        adstock=adstock,
-        saturation=saturation,
+        adstock=tuple(a for a, _ in forms),
+        saturation=tuple(s for _, s in forms),
         lags=model.lags,
         normalized=model.normalized,
         channels=market.n_channels,
         prior_on=model.prior_on,
-        signed=_effect_priors(model, market)[0].support == "real",
+        signed=effect_priors(model, market)[0].support == "real",
         geos=market.n_geos,
         times=market.n_observed,
         linear=linear,
@@ -295,7 +286,7 @@ def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: in
     )
 
 
-_PARAMETERS = (*ADSTOCK_PARAMETERS.values(), *SATURATION_PARAMETERS.values())
+_FORMS = (*adstock.PARAMETERS.values(), *saturation.PARAMETERS.values())
 
 
 def _prior(model: Model, slot: Slot, media: tuple[str, ...]) -> Prior:
@@ -303,7 +294,7 @@ def _prior(model: Model, slot: Slot, media: tuple[str, ...]) -> Prior:
     return model.prior(name, media[index] if name not in ("tau", "nu") else None)
 
 
-def _effect_priors(model: Model, market: MarketData) -> list[Prior]:
+def effect_priors(model: Model, market: MarketData) -> list[Prior]:
     """Of each medium's effect; all on positive numbers, or all on the real line."""
     priors = [model.prior("effect", c) for c in market.channels]
     priors += [model.prior("organic", o) for o in market.organic_names]

@@ -3,10 +3,13 @@
 import jax
 import numpy as np
 
+from channelwise.response.assemble import assemble
 from channelwise.response.baseline import draw_baseline
 from channelwise.response.design import Problem, Units, design
+from channelwise.response.diagnostics import convergence
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model
+from channelwise.response.nuts import sample_carefully
 from channelwise.response.posterior import Posterior
 from channelwise.response.sampling import Adaptation, Samples, sample
 
@@ -20,6 +23,7 @@ def fit(
     seed: int = 0,
     start: Posterior | None = None,
     units: Units | None = None,
+    careful: bool | None = None,
 ) -> Posterior:
     """The posterior of a response model.
 
@@ -32,6 +36,8 @@ def fit(
         start: the posterior of an earlier fit of the same model (last week's, say), from which
             this one starts; it also lends its units, so that the parameters stay comparable.
         units: scales to keep, see `design.Units`.
+        careful: True to use NUTS in any case, False never to; by default NUTS takes over where the
+            fast sampler's chains do not agree.
 
     Returns:
         Draws of every parameter, of contributions and of ROI, with the sampler's statistics.
@@ -48,7 +54,14 @@ def fit(
         samples = sample(
             problem, chains=chains, draws=draws, seed=seed, start=_adaptation(start, problem)
         )
+        if careful or (careful is None and not _agree(samples)):
+            samples = sample_carefully(problem, seed=seed)
     return _posterior(samples, problem, market, model, seed)
+
+
+def _agree(samples: Samples) -> bool:
+    """R-hat at most 1.01 in every coordinate."""
+    return bool(convergence(samples.position).rhat.max() <= 1.01)
 
 
 def _adaptation(start: Posterior | None, problem: Problem) -> Adaptation | None:
@@ -61,47 +74,20 @@ def _adaptation(start: Posterior | None, problem: Problem) -> Adaptation | None:
 def _posterior(
     samples: Samples, problem: Problem, market: MarketData, model: Model, seed: int
 ) -> Posterior:
-    rng = np.random.default_rng([seed, 1])
-    values, media = samples.values, problem.media
-    coefficients, own = draw_baseline(values, problem, rng)
-    draws, dims = {}, {}
-    coords = {"medium": media, "channel": market.channels, "column": problem.linear_names}
-    for name, x in values.named.items():
-        owners = problem.layout.owners(name)
-        if name in ("tau", "nu"):
-            draws[name], dims[name] = x[..., 0], ()
-        elif len(owners) == len(media):
-            draws[name], dims[name] = x, ("medium",)
-        else:
-            draws[name], dims[name] = x, (f"{name}_medium",)
-            coords[f"{name}_medium"] = tuple(media[m] for m in owners)
-    draws |= {"beta": values.beta, "sigma": values.sigma, "contribution": values.total}
-    dims |= {"beta": ("medium",), "sigma": (), "contribution": ("medium",)}
-    spend = market.spend[:, market.before :].sum(axis=(0, 1))
-    paid = values.total[..., : market.n_channels]
-    if (spend > 0).all():
-        draws["roi"], dims["roi"] = market.value * paid / spend, ("channel",)
-    draws["coefficient"], dims["coefficient"] = coefficients, ("column",)
-    if problem.layout.hierarchical:
-        coords["geo"] = market.geos
-        draws["geo_intercept"], dims["geo_intercept"] = own, ("geo",)
-        draws["geo_factor"], dims["geo_factor"] = values.geo["factor"], ("geo", "medium")
-    statistics = {
-        "energy": samples.energy,
-        "diverging": samples.diverging,
-        "acceptance": samples.acceptance,
-        "steps": samples.steps,
-    }
-    return Posterior(
-        draws=draws,
-        dims=dims,
-        coords=coords,
-        statistics=statistics,
-        market=market,
-        model=model,
-        state={
-            "outcome_scale": np.asarray(problem.outcome_scale),
-            "media_scale": problem.media_scale,
-            **{name: np.asarray(x) for name, x in samples.adaptation._asdict().items()},
-        },
+    values = samples.values
+    coefficients, intercepts = draw_baseline(values, problem, np.random.default_rng([seed, 1]))
+    statistics = ("energy", "diverging", "acceptance", "steps")
+    return assemble(
+        problem,
+        market,
+        model,
+        named=values.named,
+        beta=values.beta,
+        sigma=values.sigma,
+        total=values.total,
+        coefficients=coefficients,
+        intercepts=intercepts,
+        factor=values.geo.get("factor", np.ones((*values.sigma.shape, 1, 1))),
+        statistics={name: getattr(samples, name) for name in statistics},
+        state={name: np.asarray(x) for name, x in samples.adaptation._asdict().items()},
     )

@@ -23,22 +23,6 @@ Adstock = Literal["none", "geometric", "delayed", "binomial", "weibull_pdf", "we
 Saturation = Literal["none", "hill", "michaelis_menten", "logistic", "tanh", "root"]
 PriorOn = Literal["coefficient", "roi", "marginal_roi", "contribution"]
 
-ADSTOCK_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "geometric": ("alpha",),
-    "delayed": ("alpha", "theta"),
-    "binomial": ("alpha",),
-    "weibull_pdf": ("weibull_shape", "weibull_scale"),
-    "weibull_cdf": ("weibull_shape", "weibull_scale"),
-}
-SATURATION_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "hill": ("half_saturation", "slope"),
-    "michaelis_menten": ("half_saturation",),
-    "logistic": ("rate",),
-    "tanh": ("scale",),
-    "root": ("exponent",),
-}
 DEFAULT_PRIORS: dict[str, Prior] = {
     "alpha": Prior("beta", 1, 3),
     "theta": Prior("uniform", 0, 4),

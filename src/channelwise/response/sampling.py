@@ -49,7 +49,6 @@ def sample(
     draws: int = 500,
     seed: int = 0,
     start: Adaptation | None = None,
-    limit: float = 1.01,
     extensions: int = 3,
 ) -> Samples:
     """Draws from the posterior of a problem by cross-chain HMC.
@@ -57,15 +56,13 @@ def sample(
     Args:
         problem: the market and the model.
         chains: number of chains, at least 4: the metric is estimated from all of them.
-        draws: draws a chain, rounded up to a multiple of `hmc.CHUNK`; doubled up to `extensions`
-            times while R-hat exceeds `limit`.
+        draws: draws a chain, rounded up to a multiple of `hmc.CHUNK`.
         seed: of the random numbers.
         start: where an earlier fit of the same layout ended, to skip most of the warm-up.
-        limit: R-hat that ends the sampling.
-        extensions: how often the draws may be doubled.
+        extensions: how often the draws may be doubled while `is_enough` says no.
 
     Returns:
-        The draws; R-hat may still exceed `limit` (the caller decides what then).
+        The draws, which may still not be enough (the caller decides what then).
     """
     rng = np.random.default_rng(seed)
     if start is None:
@@ -81,7 +78,7 @@ def sample(
             position = np.asarray(state.position)
             traces.append(jax.device_get(trace))
         drawn = np.concatenate([t.position for t in traces]).swapaxes(0, 1)
-        if convergence(drawn).rhat.max() <= limit:
+        if is_enough(drawn):
             break
         wanted *= 2
     joined = jax.tree.map(lambda *parts: np.concatenate(parts), *traces)
@@ -92,6 +89,14 @@ def sample(
         by_chain.position, by_chain.values, by_chain.energy, by_chain.acceptance,
         by_chain.diverging, steps, adaptation, warmup,
     )  # fmt: skip
+
+
+def is_enough(position: Float[np.ndarray, "chain draw dimension"]) -> bool:
+    """R-hat at most 1.01 and at least 1,000 effective draws of the bulk, 400 of the tails."""
+    known = convergence(position)
+    return bool(
+        known.rhat.max() <= 1.01 and known.ess_bulk.min() >= 1000 and known.ess_tail.min() >= 400
+    )
 
 
 def _scattered(problem: Problem, chains: int, rng: np.random.Generator) -> np.ndarray:

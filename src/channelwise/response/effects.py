@@ -1,0 +1,149 @@
+"""What the draws say about the market: contributions, response curves, marginal ROI, forecasts.
+
+Everything here is a function of a posterior, or of draws from the prior (see `prior.prior_draws`).
+Nothing is fitted again. Amounts are in units of the outcome; the axes come in the order (draw, geo,
+time, medium), with the draws of all chains in one row, thinned to at most `draws` of them.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from channelwise.response.density import media_gain, media_response
+from channelwise.response.design import Design, Layout, Problem, Units, design
+from channelwise.response.posterior import Posterior
+
+
+class Effects:
+    """The consequences of a posterior's draws.
+
+    Args:
+        posterior: of `fit`, or of `prior_draws`.
+        draws: at most so many are used, evenly spaced over the chains.
+    """
+
+    def __init__(self, posterior: Posterior, draws: int = 1000):
+        self.posterior, self.market = posterior, posterior.market
+        self._problem = problem_of(posterior)
+        total = posterior.n_chains * posterior.n_draws
+        self._kept = np.linspace(0, total - 1, min(draws, total)).astype(int)
+
+    def draws_of(self, name: str) -> np.ndarray:
+        """The thinned draws of one quantity, (draw, …)."""
+        return self.posterior.flat(name)[self._kept]
+
+    @functools.cached_property
+    def _named(self) -> dict[str, np.ndarray]:
+        return {
+            n: self.draws_of(n).reshape(len(self._kept), -1) for n in self._problem.layout.names
+        }
+
+    @functools.cached_property
+    def _beta(self) -> Float[np.ndarray, "draw geo medium"]:
+        """Outcome units of each geo per unit of response."""
+        layout, beta = self._problem.layout, self.draws_of("beta")[:, None, :]
+        factor = self.draws_of("geo_factor") if layout.hierarchical else 1.0
+        return beta * factor * self._problem.design.head[:, None]
+
+    def contributions(self) -> Float[np.ndarray, "draw geo time medium"]:
+        """What each medium brought in each period."""
+        response = per_draw(media_response, self._named, self._problem)
+        return np.swapaxes(response * self._beta[..., None], 2, 3)
+
+    def baseline(self) -> Float[np.ndarray, "draw geo time"]:
+        """The expected outcome without any media."""
+        data = self._problem.design
+        linear = np.einsum("gtp,sp->sgt", data.columns, self.draws_of("coefficient"))
+        if self._problem.layout.hierarchical:
+            linear = linear + self.draws_of("geo_intercept")[:, :, None]
+        return linear * data.head[:, None]
+
+    def expected(self) -> Float[np.ndarray, "draw geo time"]:
+        """The expected outcome: baseline and all contributions."""
+        return self.baseline() + self.contributions().sum(axis=-1)
+
+    def noise(self, seed: int = 0) -> Float[np.ndarray, "draw geo time"]:
+        """Noise of the model, drawn anew, in units of σ."""
+        rng = np.random.default_rng(seed)
+        shape = (len(self._kept), *self._problem.design.y.shape)
+        if self._problem.layout.student_t:
+            return rng.standard_t(self.draws_of("nu")[:, None, None], shape)
+        return rng.standard_normal(shape)
+
+    @property
+    def sigma(self) -> Float[np.ndarray, "draw geo 1"]:
+        """Standard deviation (scale, for Student-t) of a period's outcome."""
+        return self.draws_of("sigma")[:, None, None] * self._problem.design.head[:, None]
+
+    def predicted(self, seed: int = 0) -> Float[np.ndarray, "draw geo time"]:
+        """The outcome as the model would make it again: expected plus noise."""
+        return self.expected() + self.sigma * self.noise(seed)
+
+    def residuals(self) -> Float[np.ndarray, "draw geo time"]:
+        """(observed − expected)/σ."""
+        return (self.market.outcome[:, self.market.before :] - self.expected()) / self.sigma
+
+    def curves(
+        self, multipliers: Float[np.ndarray, " multiplier"]
+    ) -> Float[np.ndarray, "draw multiplier medium"]:
+        """A medium's total contribution if all its exposure were multiplied by a factor ≥ 0.
+
+        The pattern over time stays, and carry-in from before the window is scaled as well.
+        """
+        multipliers = np.asarray(multipliers, np.float64)
+        given = (self._named, self._beta, multipliers, self._problem.design)
+        with jax.enable_x64(True):
+            return np.asarray(_scaled_totals(*given, layout=self._problem.layout))
+
+    def marginal_roi(self) -> Float[np.ndarray, "draw channel"]:
+        """Currency back for the next unit of currency, spread as today's spend is; NaN without."""
+        gain = per_draw(media_gain, self._named, self._problem).sum(axis=3)
+        paid = (gain * self._beta).sum(axis=1)[:, : self.market.n_channels]
+        return self.market.value * paid / self.spend
+
+    def roi(self) -> Float[np.ndarray, "draw channel"]:
+        """Currency back per unit of currency spent; NaN without spend."""
+        paid = self.draws_of("contribution")[:, : self.market.n_channels]
+        return self.market.value * paid / self.spend
+
+    @property
+    def spend(self) -> Float[np.ndarray, " channel"]:
+        """Total spend in the periods with an outcome; NaN where there was none."""
+        total = self.market.spend[:, self.market.before :].sum(axis=(0, 1))
+        return np.where(total > 0, total, np.nan)
+
+
+def problem_of(posterior: Posterior) -> Problem:
+    """The design that a posterior was drawn for."""
+    units = Units(float(posterior.state["outcome_scale"]), posterior.state["media_scale"])
+    return design(posterior.market, posterior.model, units)
+
+
+def per_draw(
+    function, named: dict[str, Float[np.ndarray, "draw owner"]], problem: Problem
+) -> Float[np.ndarray, "draw geo medium time"]:
+    """Evaluates `media_response` or `media_gain` for many draws of their parameters."""
+    with jax.enable_x64(True):
+        return np.asarray(
+            _per_draw(named, problem.design, function=function, layout=problem.layout)
+        )
+
+
+@functools.partial(jax.jit, static_argnames=("function", "layout"))
+def _per_draw(named: dict, data: Design, function, layout: Layout) -> Array:
+    return jax.vmap(lambda one: function(one, data, layout))(named)
+
+
+@functools.partial(jax.jit, static_argnames="layout")
+def _scaled_totals(
+    named: dict, beta: Array, multipliers: Array, data: Design, layout: Layout
+) -> Float[Array, "draw multiplier medium"]:
+    def at(multiplier):
+        scaled = data._replace(lagged=data.lagged * multiplier)
+        response = jax.vmap(lambda one: media_response(one, scaled, layout))(named)
+        return jnp.sum(jnp.sum(response, axis=3) * beta, axis=1)
+
+    return jnp.swapaxes(jax.lax.map(at, multipliers), 0, 1)
