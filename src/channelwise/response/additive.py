@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from channelwise.response import adstock as carry
 from channelwise.response import saturation as curves
@@ -77,12 +78,13 @@ def simulate_from(
         response = _saturated(paid, [v[:C] for v in given], saturation)
         return context + np.einsum("sgtc,gc->sgt", response, beta[:, :C])
 
-    mean = expected(np.ones((1, C)))[0]
+    kept = {**p, "outcome_scale": np.asarray(outcome_scale), "media_scale": scale}
+    truth = truth_of(expected, market, MappingProxyType(kept))
+    mean = truth.baseline + truth.contribution_over_time.sum(axis=-1)
     noise = head * p["sigma"] * rng.standard_normal(mean.shape)
     hidden = np.full((market.n_geos, market.before), np.nan)
-    made = replace(market, outcome=np.concatenate([hidden, mean + noise], axis=1))
-    kept = {**p, "outcome_scale": np.asarray(outcome_scale), "media_scale": scale}
-    return SimulatedMarket(made, truth_of(expected, made, MappingProxyType(kept)))
+    outcome = np.concatenate([hidden, mean + noise], axis=1)
+    return SimulatedMarket(replace(market, outcome=outcome), truth)
 
 
 def responses(
@@ -117,22 +119,42 @@ def _carried(
     media = media / heads(market)[:, None, None]
     largest = media.max(axis=(0, 1))
     scale = np.where(largest > 0, largest, 1.0) if media_scale is None else media_scale
-    if adstock == "none":
-        return media[:, market.before :] / scale, scale
     given = [p[name] for name in carry.PARAMETERS[adstock]]
     with jax.enable_x64(True):
-        weights = getattr(carry, adstock)(*given, lags, normalized=normalized)
-        shifted = carry.lagged(media / scale, lags, market.before)
-        return np.asarray(carry.carry_over(shifted, weights)), scale
+        stock = _stock(media / scale, given, adstock, lags, normalized, market.before)
+    return np.asarray(stock), scale
+
+
+@partial(jax.jit, static_argnames=("form", "lags", "normalized", "before"))
+def _stock(
+    media: Float[Array, "geo time medium"],
+    given: list[Float[Array, " medium"]],
+    form: str,
+    lags: int,
+    normalized: bool,
+    before: int,
+) -> Float[Array, "geo kept medium"]:
+    if form == "none":
+        return media[:, before:]
+    weights = getattr(carry, form)(*given, lags, normalized=normalized)
+    return carry.carry_over(carry.lagged(media, lags, before), weights)
 
 
 def _saturated(
     s: Float[np.ndarray, "*shape medium"], given: list[np.ndarray], saturation: str
 ) -> Float[np.ndarray, "*shape medium"]:
     """The curve f(s) of every medium."""
+    if saturation == "none" or s.size == 0:
+        return s
     with jax.enable_x64(True):
-        curve = curves.linear if saturation == "none" else getattr(curves, saturation)
-        return np.asarray(curve(s, *given))
+        return np.asarray(_curve(s, given, saturation))
+
+
+@partial(jax.jit, static_argnames=("form",))
+def _curve(
+    s: Float[Array, "*shape medium"], given: list[Float[Array, " medium"]], form: str
+) -> Float[Array, "*shape medium"]:
+    return getattr(curves, form)(s, *given)
 
 
 def _context(market: MarketData, p: Parameters) -> Float[np.ndarray, "geo time"]:

@@ -8,7 +8,7 @@ Of P people, U do not know the brand, A know it, I are interested, B are buyers 
     A → U,  I → A,  B → L,  L → A                                            at fixed rates
 
 each a share of the people who do not take the other way out of their state in that week. Demand is
-d = exp(season + AR(1)); a price p (AR(1)) makes a purchase the factor q = exp(−0.3 p) as likely.
+d = exp(season + AR(1)); a price p (AR(1)) makes a purchase the factor q = exp(−0.15 p) as likely.
 Media reach a share of the people they are for, with diminishing returns:
 
     r_c = R_c (1 − exp(−x_c / (k_c R_c n_c))),   n_search = I, else P
@@ -95,7 +95,7 @@ def people_market(
     people: float = 1e6,
     before: int = 13,
     noise: float = 0.02,
-    index_noise: float | None = 0.5,
+    index_noise: float | None = 0.2,
     search_follows: bool = False,
 ) -> SimulatedMarket:
     """Draw a national market of people, with search spend that chases demand.
@@ -162,7 +162,7 @@ def _chance(rng: np.random.Generator, times: int, people: float) -> Chance:
     return Chance(
         demand=demand,
         price=autocorrelated(rng, (times,), 0.8),
-        effort=0.6 * np.exp(0.3 * autocorrelated(rng, (times,), 0.7)),
+        effort=0.6 * np.exp(0.4 * autocorrelated(rng, (times,), 0.7)),
         spend=planned,
     )
 
@@ -184,7 +184,7 @@ def run(
     T, S = len(chance.demand), len(factors)
     world = World(np.empty((T, S)), np.empty((T, S)), np.empty((T, 5, S)))
     state = people * np.array([0.45, 0.3, 0.03, 0.1, 0.12])[:, None] * np.ones(S)
-    ease = np.sqrt(chance.demand) * np.exp(-0.3 * chance.price)
+    ease = np.sqrt(chance.demand) * np.exp(-0.15 * chance.price)
     share = PARAMETERS["cost"][3] * PARAMETERS["reach"][3] * chance.demand * chance.effort
     for t in range(T):
         world.states[t] = state
