@@ -5,14 +5,20 @@ from jaxtyping import Float
 
 from channelwise.response.assemble import assemble
 from channelwise.response.density import media_gain, media_response
-from channelwise.response.design import Problem, design, effect_priors
+from channelwise.response.design import Problem, Units, design, effect_priors
 from channelwise.response.effects import per_draw
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model
 from channelwise.response.posterior import Posterior
 
 
-def prior_draws(market: MarketData, model: Model, draws: int = 1000, seed: int = 0) -> Posterior:
+def prior_draws(
+    market: MarketData,
+    model: Model,
+    draws: int = 1000,
+    seed: int = 0,
+    units: Units | None = None,
+) -> Posterior:
     """Draws from the prior, in the form of a posterior of one chain.
 
     The effects are drawn as what their prior is about (ROI, say) and then turned into coefficients
@@ -23,12 +29,13 @@ def prior_draws(market: MarketData, model: Model, draws: int = 1000, seed: int =
         model: the specification.
         draws: how many.
         seed: of the random numbers.
+        units: scales to keep, see `design.Units`.
 
     Returns:
         A `Posterior` without statistics; `Effects` turns it into prior predictive contributions,
         curves and outcomes.
     """
-    problem, rng = design(market, model), np.random.default_rng([seed, 2])
+    problem, rng = design(market, model, units), np.random.default_rng([seed, 2])
     layout, data = problem.layout, problem.design
     owner = lambda m, name: problem.media[m] if name not in ("tau", "nu") else None  # noqa: E731
     drawn = lambda priors: np.stack([p.sample(rng, (draws,)) for p in priors], axis=1)  # noqa: E731
