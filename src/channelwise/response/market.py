@@ -70,22 +70,22 @@ class MarketData:
     before: int = 0
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("dates", np.asarray(self.dates).astype("datetime64[D]"))
-        for name in ("outcome", "spend"):
-            put(name, np.asarray(getattr(self, name), np.float64))
+        self._put("dates", np.asarray(self.dates).astype("datetime64[D]"))
         if self.exposure is None:
-            put("exposure", self.spend)
+            self._put("exposure", self.spend)
         if self.exposure_names is None:
-            put("exposure_names", (None,) * len(self.channels))
-        nothing = np.zeros((self.n_geos, self.n_times, 0))
-        for name in ("exposure", "controls", "organic", "events"):
-            values = getattr(self, name)
-            put(name, nothing if values is None else np.asarray(values, np.float64))
-        if self.population is not None:
-            put("population", np.asarray(self.population, np.float64))
+            self._put("exposure_names", (None,) * len(self.channels))
+        for name in ("controls", "organic", "events"):
+            if getattr(self, name) is None:
+                self._put(name, np.zeros((self.n_geos, self.n_times, 0)))
+        for name in (*_PER_PERIOD, "population"):
+            if getattr(self, name) is not None:
+                self._put(name, np.asarray(getattr(self, name), np.float64))
         _check_shapes(self)
         _check_values(self)
+
+    def _put(self, name: str, value) -> None:
+        object.__setattr__(self, name, value)  # the market is frozen for everyone else
 
     @property
     def n_geos(self) -> int:

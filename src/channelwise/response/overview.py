@@ -88,8 +88,9 @@ def _draw_outcome(axes: "Axes", market: MarketData) -> None:
         f"{short(seen[low])} on {dates[low]}, highest {short(seen[high])} on {dates[high]}"
     )
     ticks = "\n(ticks: events)" if market.event_names else ""
+    grey = "\n(grey: carry-in)" if market.before else ""
     unit = "currency" if market.outcome_kind == "revenue" else "conversions"
-    _finish(axes, title, f"{unit} a {period(market)}{ticks}")
+    _finish(axes, title, f"{unit} a {period(market)}{ticks}{grey}")
     if (seen >= 0).all():
         axes.set_ylim(bottom=0)
 

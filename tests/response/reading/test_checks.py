@@ -140,7 +140,7 @@ def test_weeks_that_turn_into_days_are_mixed_frequencies(tmp_path):
     table["week"] = files.weeks(60) + files.weeks(60, files.date(2022, 2, 22), days=1)
     found = files.one(files.refused(tmp_path, table), "mixed-frequency")
     assert found.rows == (62,)
-    assert "60 steps of about 1 days and 59 of about 7" in found.message
+    assert "60 steps of about 1 day and 59 of about 7 days" in found.message
 
 
 @pytest.mark.parametrize("form", ["{d:02}/{m:02}/{y}", "{m:02}/{d:02}/{y}", "{d}.{m}.{y}"])

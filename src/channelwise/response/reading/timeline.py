@@ -157,6 +157,10 @@ def _gap(table: Table, dates: np.ndarray, found: Rhythm) -> Finding:
     )
 
 
+def _days(n: int) -> str:
+    return "1 day" if n == 1 else f"{n} days"
+
+
 def _mixed(table: Table, dates: np.ndarray) -> Finding | None:
     """Two frequencies in one table, each in a good part of the steps."""
     known = np.unique(dates)
@@ -169,9 +173,9 @@ def _mixed(table: Table, dates: np.ndarray) -> Finding | None:
     (first, many), (second, fewer) = sizes
     return error(
         "mixed-frequency",
-        f"The dates mix frequencies: {many} steps of about {first} days and {fewer} of about "
-        f"{second}; the first change is at {listed(change)} in {in_rows(rows)}. Sum the finer rows "
-        "to the coarser frequency.",
+        f"The dates mix frequencies: {many} steps of about {_days(first)} and {fewer} of "
+        f"about {_days(second)}; the first change is at {listed(change)} in {in_rows(rows)}. "
+        "Sum the finer rows to the coarser frequency.",
         rows,
     )
 
