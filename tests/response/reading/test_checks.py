@@ -122,6 +122,13 @@ def test_repeated_dates_suggest_the_column_that_tells_them_apart(tmp_path):
     assert files.read(tmp_path, table, geo="shop")[0].geos == ("A", "B")
 
 
+def test_a_table_with_a_row_for_each_channel_is_refused_with_the_remedy(tmp_path):
+    table = files.columns()
+    table |= {"week": files.weeks(60) * 2, "channel": ["tv"] * 60 + ["radio"] * 60}
+    message = files.refused(tmp_path, table)[0].message
+    assert "Bring each channel into a column of its own." in message
+
+
 def test_a_gap_is_named_with_its_dates_and_the_row_before(tmp_path):
     table = {name: values[:30] + values[32:] for name, values in files.columns().items()}
     found = files.one(files.refused(tmp_path, table), "gap")

@@ -39,6 +39,7 @@ ZERO_ONE = [0] * 110 + [1] * 10
         ("tiktok_cost_usd", "spend"),
         ("tiktok_S", "spend"),
         ("mdsp_tiktok", "spend"),
+        ("Cost", "spend"),
         ("total_spend", "ignored"),
         ("tv_impressions", "exposure"),
         ("impressions_tv", "exposure"),
@@ -207,6 +208,19 @@ def test_an_unknown_column_is_refused_with_the_nearest_name(tmp_path):
 def test_exposure_of_an_unknown_channel_is_refused(tmp_path):
     with pytest.raises(MarketError, match=r"'radioo', which is no channel: did you mean 'radio'\?"):
         roles(tmp_path, files.columns(), exposure={"radioo": "price"})
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ({"date": "price"}, "'price' is named as date, but holds no dates"),
+        ({"spend": ["week"]}, "'week' is named as spend, but holds dates (such as '2021-01-04')"),
+        ({"geo": "week"}, "'week' is named as geo, but holds dates"),
+    ],
+)
+def test_a_column_named_for_what_it_cannot_be_is_refused(tmp_path, named, says):
+    with pytest.raises(MarketError, match=re.escape(says)):
+        roles(tmp_path, files.columns(), **named)
 
 
 def test_a_column_with_two_roles_is_refused(tmp_path):

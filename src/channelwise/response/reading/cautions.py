@@ -204,8 +204,10 @@ def _centred(series: np.ndarray) -> np.ndarray:
 
 
 def _left_over(predictors: np.ndarray, target: np.ndarray) -> float:
-    fitted = np.linalg.lstsq(predictors.T, target[0], rcond=1e-10)[0]
-    return float(((target[0] - predictors.T @ fitted) ** 2).sum())
+    """The sum of squares that least squares leave, by the normal equations."""
+    gram, shared = predictors @ predictors.T, predictors @ target[0]
+    explained = shared @ np.linalg.lstsq(gram, shared, rcond=1e-10)[0]
+    return float(target[0] @ target[0] - explained)
 
 
 def _outlying(record: Record) -> list[Finding]:

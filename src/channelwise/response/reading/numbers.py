@@ -45,16 +45,18 @@ def read_numbers(texts: list[str], decimal: str | None = None) -> Numbers:
     plain = _plain(texts)
     if plain is not None and (decimal != "," or not any("." in text for text in texts)):
         return Numbers(plain, [], [], [])
-    missing = [i for i, text in enumerate(texts) if is_missing(text)]
-    present = sorted(set(range(len(texts))) - set(missing))
-    bare = {i: _bare(texts[i]) for i in present}
+    bare = {text: _bare(text) for text in set(texts) if not is_missing(text)}
     decimal = decimal_sign(bare.values()) or decimal
-    values = np.full(len(texts), np.nan)
-    for i in present:
-        values[i] = _number(bare[i], decimal)
-    unreadable = [i for i in present if np.isnan(values[i])]
-    rewritten = [i for i in present if i not in unreadable and _is_rewritten(texts[i], decimal)]
-    return Numbers(values, missing, unreadable, rewritten)
+    number = {text: _number(short, decimal) for text, short in bare.items()}
+    changed = {text for text, short in bare.items() if _is_rewritten(text, short, decimal)}
+    values = np.array([number.get(text, np.nan) for text in texts])
+    none = np.flatnonzero(np.isnan(values)).tolist()
+    return Numbers(
+        values,
+        [i for i in none if texts[i] not in number],
+        [i for i in none if texts[i] in number],
+        [i for i, text in enumerate(texts) if text in changed and not np.isnan(values[i])],
+    )
 
 
 def sheet_decimal(columns: Iterable[list[str]]) -> str | None:
@@ -104,6 +106,5 @@ def _number(text: str, decimal: str | None) -> float:
     return float(plain) if ok else np.nan
 
 
-def _is_rewritten(text: str, decimal: str | None) -> bool:
-    thousands = "." if decimal == "," else ","
-    return _bare(text) != text or thousands in text
+def _is_rewritten(text: str, bare: str, decimal: str | None) -> bool:
+    return bare != text or ("." if decimal == "," else ",") in text

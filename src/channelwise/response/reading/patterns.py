@@ -17,7 +17,7 @@ GEO = re.compile(
     r"territory|location|district|province"
 )
 SPEND = re.compile(
-    r"(ad|media)?_?(spend|spends|spending|costs?|expenses?|expenditure|investment|budget)_.+|"
+    r"((ad|media)_)?(spend|spends|spending|costs?|expenses?|expenditure|investment|budget)(_.+)?|"
     r".+_(spend|spends|spending|costs?|expenses?|expenditure|investment|budget)"
     r"(_(usd|eur|gbp|chf))?|mdsp_.+"
 )
@@ -27,6 +27,9 @@ EXPOSURE = re.compile(
     r"mdip_.+|(.+_)?(impressions?|imps?|impr|grps?|trps?|reach|views?|clicks?|exposures?|opens|"
     r"sends)(_.+)?"
 )
+LONG = re.compile(r"(media_?)?(channels?|medium|media|campaigns?|platform|source|tactic)(_name)?")
+"""Columns that name the channel in tables with a row for each channel."""
+
 EVENT = re.compile(r"(hldy|holidays?|events?|is)(_.*)?|.*_(holidays?|events?)")
 SEASON = re.compile(r"(seas|season|month|week|weekday|quarter|dow|day)_.+")
 DATE = re.compile(

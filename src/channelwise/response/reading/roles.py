@@ -32,6 +32,7 @@ def _named(table: Table, named: Named) -> dict[str, Role]:
     """The user's own, after a look at whether they can be."""
     given = named.roles()
     problems = [_unknown(r, table) for r in given if r.column not in table.names]
+    problems += [_misnamed(r, table) for r in given if _is_misnamed(r, table)]
     columns = [r.column for r in given]
     for column in dict.fromkeys(c for c in columns if columns.count(c) > 1):
         twice = listed(r.role for r in given if r.column == column)
@@ -48,6 +49,22 @@ def _unknown(role: Role, table: Table) -> Finding:
         "unknown-column",
         f"There is no column {role.column!r} in {table.sheet.file}, named as {role.role}: "
         f"{nearest(role.column, table.names)}",
+    )
+
+
+def _is_misnamed(role: Role, table: Table) -> bool:
+    """A date that is none, or dates where there should be something else."""
+    if role.column not in table.names:
+        return False
+    return table.is_dates(role.column) != (role.role == "date")
+
+
+def _misnamed(role: Role, table: Table) -> Finding:
+    example = next(iter(table.present(role.column)), "")
+    holds = "no dates" if role.role == "date" else "dates"
+    return error(
+        "wrong-outcome" if role.role == "outcome" else "misnamed",
+        f"Column {role.column!r} is named as {role.role}, but holds {holds} (such as {example!r}).",
     )
 
 

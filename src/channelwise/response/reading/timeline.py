@@ -8,6 +8,7 @@ import numpy as np
 from channelwise.response.reading.columns import Roles
 from channelwise.response.reading.dates import Rhythm, rhythm
 from channelwise.response.reading.findings import Finding, error, in_rows, listed, note
+from channelwise.response.reading.patterns import LONG, normal
 from channelwise.response.reading.table import Table
 
 _MIXED = 0.2
@@ -112,7 +113,12 @@ def _splitter(table: Table, roles: Roles, dates: np.ndarray) -> str:
         few = 1 < len(set(texts)) <= len(texts) / 2
         keys = set(zip(texts, dates.tolist(), strict=True))
         if few and not table.is_numeric(column) and len(keys) == len(texts):
-            return f"If column {column!r} tells regions apart, name it with geo=."
+            media = LONG.fullmatch(normal(column))
+            return (
+                f"Bring each {column} into a column of its own."
+                if media
+                else f"If column {column!r} tells regions apart, name it with geo=."
+            )
     return "Sum them, or delete the copies, so that each period is one row."
 
 
@@ -182,17 +188,18 @@ def _mixed(table: Table, dates: np.ndarray) -> Finding | None:
 
 def _check_calendars(table: Table, dates: np.ndarray, geos: np.ndarray) -> list[Finding]:
     """Whether all geos have the same dates."""
-    known, findings = np.unique(dates), []
-    for geo in np.unique(geos):
-        here = geos == geo
-        missing = np.setdiff1d(known, dates[here])
-        if len(missing):
-            findings.append(
-                error(
-                    "geo-calendar",
-                    f"Geo {str(geo)!r} has no row for {len(missing)} of the {len(known)} dates: "
-                    f"{listed(missing)}. Every geo needs the same dates.",
-                    table.rows[here],
-                )
-            )
-    return findings
+    known = np.unique(dates)
+    lacking = {geo: np.setdiff1d(known, dates[geos == geo]) for geo in dict.fromkeys(geos.tolist())}
+    lacking = {geo: missing for geo, missing in lacking.items() if len(missing)}
+    if not lacking:
+        return []
+    geo, missing = max(lacking.items(), key=lambda item: (len(item[1]), item[0]))
+    others = f" (and {len(lacking) - 1} other geos lack some)" if len(lacking) > 1 else ""
+    return [
+        error(
+            "geo-calendar",
+            f"Geo {geo!r} has no row for {len(missing)} of the {len(known)} dates: "
+            f"{listed(missing)}{others}. Every geo needs the same dates.",
+            table.rows[np.isin(geos, list(lacking))],
+        )
+    ]
