@@ -85,5 +85,7 @@ def test_a_period_far_off_has_a_small_p_and_too_much_noise_a_large_one():
 def test_neighbours_across_the_border_of_two_geos_are_no_neighbours():
     r = np.zeros((1, 2, 3))
     r[0, 0, 2] = r[0, 1, 0] = 1.0
-    assert predictive_p(r, np.full((1, 2, 3), 1e-3)).autocorrelation == 1.0
+    little = np.zeros((1, 2, 3))
+    little[0, 0] = [1.0, 0.1, 0.0]  # 0.1 / 1.01, where the two geos in one row would have 1 / 2
+    assert predictive_p(r, little).autocorrelation == 1.0
     assert predictive_p(r, r).autocorrelation == 0.5
