@@ -31,7 +31,7 @@ def test_the_titles_state_what_the_panels_show():
     assert said[1].startswith("channel 0: ")
     assert said[1].endswith("on in 30 of 60 weeks")
     assert said[2].endswith("always on")
-    assert said[-1] == "Hard to tell apart:\nchannel 1 and channel 2 (correlation 1.00)"
+    assert said[-1] == "Hard to tell apart:\nchannel 1 and channel 2\n(correlation 1.00)"
 
 
 def test_geos_are_added_up():
@@ -54,7 +54,7 @@ def test_a_single_channel_is_compared_with_the_outcome():
     dates = np.datetime64("2021-01-04") + 7 * np.arange(30)
     spend = np.arange(30.0).reshape(1, 30, 1)
     figure = draw(MarketData(dates, 2 * spend[:, :, 0], spend, ("tv",)))
-    assert titles(figure)[-1] == "tv and the outcome:\ncorrelation 1.00"
+    assert titles(figure)[-1] == "tv and outcome:\ncorrelation 1.00"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _OUTCOME, _SPEND, _OPPOSITE = "#2a6fb0", "#d9622b", "#1f9e77"
 _INK, _SOFT, _GRID, _SHADE = "#1b212b", "#59606b", "#e6e8ec", "#f1f2f5"
 _NOUNS = {1: "day", 7: "week", 14: "fortnight", 28: "four weeks", 30: "month", 91: "quarter"}
+_WIDTH, _LEFT, _RIGHT = 12.0, 0.95, 8.1
+_TOP, _OUTCOME_HIGH, _GAP, _SPEND_HIGH, _BOTTOM = 0.8, 1.75, 0.36, 0.58, 0.6
+"""Inches: of the figure, of the column of panels in it, and of the panels from top to bottom."""
 _ALIKE = 0.8
 _WRITTEN = 12
 """Channels up to which the correlations are written into their cells."""
@@ -31,19 +34,30 @@ def draw(market: MarketData, name: str = "") -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    channels = market.n_channels
-    figure = Figure(figsize=(12, 3.1 + 0.95 * channels), dpi=110, layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[2.3, 1])
-    panels = left.subplots(
-        1 + channels, 1, sharex=True, height_ratios=[2.2] + [1] * channels, squeeze=False
-    )[:, 0]
-    _draw_outcome(panels[0], market)
-    for k in range(channels):
-        _draw_spend(panels[1 + k], market, k)
-    panels[-1].set_xlabel("date", color=_SOFT, fontsize=9)
-    _draw_likeness(right.subplots(), market)
-    figure.suptitle(_heading(market, name), x=0.01, ha="left", fontsize=12.5, color=_INK)
+    height = _TOP + _OUTCOME_HIGH + market.n_channels * (_GAP + _SPEND_HIGH) + _BOTTOM
+    figure = Figure(figsize=(_WIDTH, height), dpi=110)
+    outcome, *spend = _panels(figure, market.n_channels)
+    _draw_outcome(outcome, market)
+    for k, axes in enumerate(spend):
+        _draw_spend(axes, market, k)
+    spend[-1].set_xlabel("date", color=_SOFT, fontsize=9)
+    _draw_likeness(figure, market)
+    at = 1 - 0.3 / height
+    figure.suptitle(_heading(market, name), x=0.01, y=at, ha="left", fontsize=12.5, color=_INK)
     return figure
+
+
+def _panels(figure: "Figure", channels: int) -> list["Axes"]:
+    """The outcome's panel and those of the channels below it, on one time axis."""
+    height = figure.get_figheight()
+    highs = [_OUTCOME_HIGH] + [_SPEND_HIGH] * channels
+    panels, below = [], height - _TOP + _GAP
+    for high in highs:
+        below -= _GAP + high
+        place = (_LEFT / _WIDTH, below / height, (_RIGHT - _LEFT) / _WIDTH, high / height)
+        panels.append(figure.add_axes(place, sharex=panels[0] if panels else None))
+        panels[-1].tick_params(labelbottom=len(panels) == len(highs))
+    return panels
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -126,42 +140,52 @@ def _finish(axes: "Axes", title: str, label: str) -> None:
     axes.margins(x=0.01)
 
 
-def _draw_likeness(axes: "Axes", market: MarketData) -> None:
+def _draw_likeness(figure: "Figure", market: MarketData) -> None:
     """Correlations of the channels and the outcome, the latter last."""
     from matplotlib.colors import LinearSegmentedColormap
 
     seen = slice(market.before, None)
     series = np.concatenate([market.spend[:, seen], market.outcome[:, seen, None]], axis=-1)
-    together = correlations(series)
-    names = [*market.channels, market.outcome_name]
-    colours = LinearSegmentedColormap.from_list("likeness", [_OPPOSITE, "white", _SPEND])
-    together = np.round(together, 2)
+    together = np.round(correlations(series), 2) + 0.0  # no "-0.00"
+    names = [_cut(name) for name in (*market.channels, market.outcome_name)]
+    axes = _square(figure, max(map(len, names)), _likeness(names, together))
     shown = np.where(np.tri(len(names), k=-1, dtype=bool), together, np.nan)[1:, :-1]
+    colours = LinearSegmentedColormap.from_list("likeness", [_OPPOSITE, "white", _SPEND])
     axes.imshow(shown, cmap=colours, vmin=-1, vmax=1, aspect="equal")
+    at, size = range(len(names) - 1), 8 if len(names) <= 8 else 6.5
     for i, j in zip(*np.nonzero(~np.isnan(shown)), strict=True):
         if len(names) <= _WRITTEN:
-            size = 8 if len(names) <= 8 else 6.5
-            axes.text(j, i, f"{shown[i, j] + 0.0:.2f}", ha="center", va="center", fontsize=size)
-    axes.set_xticks(
-        range(len(names) - 1), names[:-1], rotation=60, ha="right", rotation_mode="anchor"
-    )
-    axes.set_yticks(range(len(names) - 1), names[1:])
+            axes.text(j, i, f"{shown[i, j]:.2f}", ha="center", va="center", fontsize=size)
+    axes.set_xticks(at, names[:-1], rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(at, names[1:])
     axes.tick_params(labelsize=8, colors=_SOFT, length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_title(_likeness(market, together), loc="left", fontsize=9.5, color=_INK)
-    axes.set_anchor("N")
 
 
-def _likeness(market: MarketData, together: np.ndarray) -> str:
-    """What the correlations say, in one or two lines."""
-    channels = market.n_channels
+def _square(figure: "Figure", letters: int, title: str) -> "Axes":
+    """A square on the right with room for names of so many letters beside and below it."""
+    height, left = figure.get_figheight(), _RIGHT + 0.45 + 0.075 * letters
+    side = min(_WIDTH - 0.15 - left, height - 1.6 - 0.075 * letters)
+    below = height - _TOP - 0.35 - side
+    axes = figure.add_axes((left / _WIDTH, below / height, side / _WIDTH, side / height))
+    at = (_RIGHT + 0.4 - left) / side
+    axes.set_title(title, loc="left", x=at, fontsize=9.5, color=_INK)
+    return axes
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:17]}…"
+
+
+def _likeness(names: list[str], together: np.ndarray) -> str:
+    """What the correlations say, in three lines; the outcome is the last of the names."""
+    channels = len(names) - 1
     if channels == 1:
-        return f"{market.channels[0]} and the outcome:\ncorrelation {together[1, 0]:.2f}"
+        return f"{names[0]} and {names[1]}:\ncorrelation {together[1, 0]:.2f}"
     pairs = np.abs(np.tril(together[:channels, :channels], -1))
     i, j = np.unravel_index(int(np.argmax(pairs)), pairs.shape)
-    first, second = market.channels[j], market.channels[i]
-    alike = f"{first} and {second} (correlation {together[i, j]:.2f})"
+    alike = f"{names[j]} and {names[i]}\n(correlation {together[i, j]:.2f})"
     if pairs[i, j] >= _ALIKE:
         return f"Hard to tell apart:\n{alike}"
     return f"No two channels move alike; the closest are\n{alike}"
