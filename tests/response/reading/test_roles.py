@@ -183,6 +183,11 @@ def test_channels_come_in_the_order_in_which_they_are_named(tmp_path):
     assert list(found.channels) == ["radio", "tv"]
 
 
+def test_a_single_name_is_a_list_of_one(tmp_path):
+    found = roles(tmp_path, files.columns(), spend="tv_spend", controls="radio_spend")
+    assert (found.channels, found.columns("control")) == ({"tv": "tv_spend"}, ("radio_spend",))
+
+
 def test_an_empty_list_names_none(tmp_path):
     assert roles(tmp_path, files.columns(), controls=[]).columns("control") == ()
 

@@ -102,6 +102,11 @@ class Named:
     population: str | None = None
     conversions: bool = False
 
+    def __post_init__(self):
+        for field in ("spend", "controls", "organic", "events"):
+            if isinstance(getattr(self, field), str):  # one name is a list of one
+                object.__setattr__(self, field, [getattr(self, field)])
+
     def roles(self) -> list[Role]:
         """One role for each column named."""
         you = "you named it"
