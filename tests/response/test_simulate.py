@@ -82,14 +82,9 @@ def with_events(simulated, rng):
 
 
 def again(market, p, rng, **forms):
-    return simulate_from(
-        market,
-        {k: v for k, v in p.items() if not k.endswith("_scale") or k == "weibull_scale"},
-        rng,
-        outcome_scale=float(p["outcome_scale"]),
-        media_scale=p["media_scale"],
-        **forms,
-    )
+    """Other media under the parameters, and in the units, of a truth."""
+    units = {"outcome_scale": float(p["outcome_scale"]), "media_scale": p["media_scale"]}
+    return simulate_from(market, p, rng, **units, **forms)
 
 
 @pytest.mark.parametrize(

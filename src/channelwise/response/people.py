@@ -23,8 +23,7 @@ What a channel did last spring lives on in how many people know the brand: neith
 nor its saturation is any of the response model's forms, and channels work through each other.
 Flows are expected values given demand and price, so that two worlds differ by their spend alone.
 
-Source: the idea of a simulator from people's states, Vaver and Zhang 2017, "Introduction to the
-aggregate marketing system simulator".
+Source: states of people as in Vaver and Zhang 2017, the aggregate marketing system simulator.
 """
 
 from types import MappingProxyType
@@ -116,7 +115,7 @@ def people_market(
       record too. With `search_follows`, an ROI still divides by the channel's own spend.
 
     Raises:
-      ValueError: if `before` is longer than the history of 156 weeks.
+      ValueError: if `before` is longer than the history.
     """
     if not 0 <= before <= HISTORY:
         raise ValueError(f"before is {before}; give 0 to {HISTORY} weeks.")
@@ -130,27 +129,42 @@ def people_market(
     ) -> Float[np.ndarray, "scenario geo time"]:
         return run(factors, chance, people, search).revenue[HISTORY:].T[:, None]
 
-    record = slice(HISTORY - before, None)
-    revenue = today.revenue[record, 0]
+    revenue = today.revenue[HISTORY - before :, 0]
     revenue = revenue + noise * revenue.mean() * rng.standard_normal(len(revenue))
-    revenue[:before] = np.nan
+    market = _record(chance, revenue, today.search, before, _controls(rng, chance, index_noise))
+    known = {**PARAMETERS, "demand": chance.demand[HISTORY:], "people": np.asarray(people)}
+    return SimulatedMarket(market, truth_of(expected, market, MappingProxyType(known)))
+
+
+def _controls(
+    rng: np.random.Generator, chance: Chance, index_noise: float | None
+) -> dict[str, Float[np.ndarray, " time"]]:
+    """Price, and a noisy reading of demand where one is wanted."""
     ln_d = np.log(chance.demand)
-    error = ln_d.std() * rng.standard_normal(len(ln_d))
-    controls = {"price": chance.price}
-    if index_noise is not None:
-        controls["demand_index"] = ln_d + index_noise * error
-    market = MarketData(
-        dates=weeks_from("2021-01-04", before + weeks),
-        outcome=revenue[None],
-        spend=np.column_stack([chance.spend, today.search])[None, record],
+    error = (index_noise or 0.0) * ln_d.std() * rng.standard_normal(len(ln_d))
+    index = {} if index_noise is None else {"demand_index": ln_d + error}
+    return {"price": chance.price} | index
+
+
+def _record(
+    chance: Chance,
+    revenue: Float[np.ndarray, " kept"],
+    search: Float[np.ndarray, "time 1"],
+    before: int,
+    controls: dict[str, Float[np.ndarray, " time"]],
+) -> MarketData:
+    """What an analyst gets: the last weeks of the history and those with an outcome."""
+    kept = slice(HISTORY - before, None)
+    return MarketData(
+        dates=weeks_from("2021-01-04", len(revenue)),
+        outcome=np.where(np.arange(len(revenue)) < before, np.nan, revenue)[None],
+        spend=np.column_stack([chance.spend, search])[None, kept],
         channels=CHANNELS,
-        controls=np.column_stack(list(controls.values()))[None, record],
+        controls=np.column_stack(list(controls.values()))[None, kept],
         control_names=tuple(controls),
         outcome_name="revenue",
         before=before,
     )
-    known = {**PARAMETERS, "demand": chance.demand[HISTORY:], "people": np.asarray(people)}
-    return SimulatedMarket(market, truth_of(expected, market, MappingProxyType(known)))
 
 
 def _chance(rng: np.random.Generator, times: int, people: float) -> Chance:
@@ -180,6 +194,9 @@ def run(
       chance: demand, price, effort and planned spend.
       people: P.
       search: currency spent on search where the factor is 1; its rule applies where left out.
+
+    Returns:
+      Every scenario's world, the history included.
     """
     T, S = len(chance.demand), len(factors)
     world = World(np.empty((T, S)), np.empty((T, S)), np.empty((T, 5, S)))
@@ -224,13 +241,11 @@ def _week(
     heard, wanted, bought = U * hear, A * want, I * buy
     forgot, cooled = A * (1 - want) * forget, I * (1 - buy) * cool
     lapsed, remembered = B * lapse, L * remember
-    after = np.stack(
-        [
-            U - heard + forgot,
-            A + heard - wanted - forgot + cooled + remembered,
-            I + wanted - bought - cooled,
-            B + bought - lapsed,
-            L + lapsed - remembered,
-        ]
+    after = (
+        U - heard + forgot,
+        A + heard - wanted - forgot + cooled + remembered,
+        I + wanted - bought - cooled,
+        B + bought - lapsed,
+        L + lapsed - remembered,
     )
-    return after, p["basket"] * (bought + p["repeat"] * ease * B)
+    return np.stack(after), p["basket"] * (bought + p["repeat"] * ease * B)
