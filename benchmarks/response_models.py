@@ -6,7 +6,7 @@ The names of the parameters are those of `response_task.py` everywhere.
 from collections.abc import Mapping
 
 import numpy as np
-from response_task import LAGS, Prior, Saturation, Task
+from response_task import LAGS, GeoTask, Prior, Saturation, Task
 
 PYMC_NAMES = {
     "intercept": "intercept_contribution",
@@ -31,23 +31,32 @@ PYMC_CURVES = {
 
 
 def numpyro_model(media, target, controls, seasons, priors, saturation="michaelis_menten"):
-    """The plain program: sample every parameter, compute the mean, observe."""
+    """The plain program, for one market or several geos (a leading axis of media and target)."""
     import jax.numpy as jnp
     import numpyro
+    from numpyro.distributions import Normal
 
-    size = {"controls": controls.shape[1], "fourier": seasons.shape[1], "intercept": 0, "sigma": 0}
+    scalars = dict.fromkeys(("intercept", "sigma", "tau"), 0)
+    size = scalars | {"controls": controls.shape[-1], "fourier": seasons.shape[-1]}
     p = {
-        name: numpyro.sample(name, numpyro_prior(prior, size.get(name, media.shape[1])))
+        name: numpyro.sample(name, numpyro_prior(prior, size.get(name, media.shape[-1])))
         for name, prior in priors.items()
     }
+    base, beta = p["intercept"], p["beta"]
+    if media.ndim == 3:
+        geos, channels = media.shape[0], media.shape[-1]
+        u = numpyro.sample("u", Normal(0.0, p["tau"]).expand([geos, 1]).to_event(2))
+        z = numpyro.sample("z", Normal(0.0, 1.0).expand([geos, 1, channels]).to_event(3))
+        base, beta = base + u, beta * jnp.exp(p["eta"] * z)
     weights = p["alpha"] ** jnp.arange(LAGS + 1)[:, None]
     weights = weights / weights.sum(0)
-    padded = jnp.concatenate([jnp.zeros((LAGS, media.shape[1])), media])
-    stock = sum(weights[i] * padded[LAGS - i : LAGS - i + len(media)] for i in range(LAGS + 1))
+    time = media.shape[-2]
+    padded = jnp.concatenate([jnp.zeros_like(media[..., :LAGS, :]), media], axis=-2)
+    shifted = [padded[..., LAGS - i : LAGS - i + time, :] for i in range(LAGS + 1)]
+    stock = sum(w * x for w, x in zip(weights, shifted, strict=True))
     response = numpyro_saturation(stock, p, saturation)
-    mean = p["intercept"] + response @ p["beta"]
-    mean = mean + controls @ p["controls"] + seasons @ p["fourier"]
-    numpyro.sample("y", numpyro.distributions.Normal(mean, p["sigma"]), obs=target)
+    mean = base + (beta * response).sum(-1) + controls @ p["controls"] + seasons @ p["fourier"]
+    numpyro.sample("y", Normal(mean, p["sigma"]), obs=target)
 
 
 def numpyro_saturation(stock, p, saturation: Saturation):
@@ -76,14 +85,14 @@ def numpyro_prior(prior: Prior, size: int):
     return law.expand([size]).to_event(1) if size else law
 
 
-def numpyro_arguments(task: Task) -> tuple[np.ndarray, ...]:
+def numpyro_arguments(task: Task | GeoTask) -> tuple[np.ndarray, ...]:
     return task.media, task.target, task.controls, task.fourier
 
 
 # Channelwise.
 
 
-def our_market(task: Task, priors: Mapping[str, Prior]):
+def our_market(task: Task | GeoTask, priors: Mapping[str, Prior]):
     """The task as a market, with trend and seasons as columns, so that all engines share them.
 
     Events are the columns that Channelwise leaves unscaled. They have one prior, that of the
@@ -91,14 +100,20 @@ def our_market(task: Task, priors: Mapping[str, Prior]):
     """
     from channelwise.response.market import MarketData
 
-    columns = np.column_stack([task.controls, our_season_scale(priors) * task.fourier])
+    seasons = our_season_scale(priors) * task.fourier
+    seasons = np.broadcast_to(seasons, (*task.controls.shape[:-1], seasons.shape[-1]))
+    columns = np.concatenate([task.controls, seasons], axis=-1)
+    geo = isinstance(task, GeoTask)
+    lead = (lambda x: x) if geo else (lambda x: x[None])
     return MarketData(
         dates=task.dates,
-        outcome=task.outcome[None],
-        spend=task.spend[None],
+        outcome=lead(task.outcome),
+        spend=lead(task.spend),
         channels=tuple(task.channels),
-        events=columns[None],
-        event_names=(*task.control_names, "sin_1", "sin_2", "cos_1", "cos_2"),
+        events=lead(columns),
+        event_names=tuple(f"column_{i + 1}" for i in range(columns.shape[-1])),
+        geos=tuple(f"geo_{i + 1}" for i in range(len(task.outcome))) if geo else ("national",),
+        population=task.population if geo else None,
     )
 
 
@@ -234,6 +249,26 @@ def meridian_model(task: Task, priors: Mapping[str, Prior], saturation: Saturati
             knots=1,
         ),
     )
+
+
+def meridian_geo_model(task: GeoTask):
+    """Meridian's own hierarchy and default priors, one knot, the seasons as controls."""
+    from meridian.data.nd_array_input_data_builder import NDArrayInputDataBuilder
+    from meridian.model import model, spec
+
+    seasons = np.broadcast_to(task.fourier, (*task.outcome.shape, task.fourier.shape[1]))
+    controls = np.concatenate([task.controls, seasons], axis=-1)
+    builder = NDArrayInputDataBuilder(kpi_type="revenue")
+    builder.time_coords = builder.media_time_coords = [str(d) for d in task.dates]
+    builder.geos = [f"geo_{i + 1}" for i in range(len(task.outcome))]
+    data = (
+        builder.with_kpi(task.outcome)
+        .with_population(task.population)
+        .with_media(task.spend, task.spend, task.channels)
+        .with_controls(controls, [f"column_{i + 1}" for i in range(controls.shape[-1])])
+        .build()
+    )
+    return model.Meridian(input_data=data, model_spec=spec.ModelSpec(max_lag=LAGS, knots=1))
 
 
 def meridian_scales(task: Task) -> tuple[np.ndarray, float]:

@@ -1,12 +1,19 @@
-"""One engine fits the task in a process of its own; prints what it cost as JSON.
+"""One engine fits the task in a process of its own; says as JSON what it cost.
 
-    python benchmarks/response_peers.py nutpie --prior hard --out nutpie_hard.npz
-    python benchmarks/response_peers.py all --prior easy --folder results     one after another
+    python benchmarks/response_peers.py nutpie --prior hard --folder results
+    python benchmarks/response_peers.py channelwise --geos 20 --weeks 104
+    python benchmarks/response_peers.py table --folder results
 
-`first` is the time from the first line of this file to a posterior with its R-hat, as a user's
-script would see it; compiled programs are kept in --cache (by default a fresh folder: a cold
-start). `again` fits once more in the same process with another seed. ESS and R-hat in the answer
-come from the same ArviZ functions for all, outside the timed part.
+The times, all on the same data and priors (`response_task.py`):
+
+first_s     from the first line of this file, imports included, to a posterior with its R-hat as
+            the tool itself computes it; no compiled program of an earlier process is there
+cached_s    the same in a second process that finds the first one's compiled programs
+again_s     one more fit in the same process with another seed
+*_sampling_s    what the tool says of its sampling alone, where it says it
+
+ESS, R-hat and memory come from the same functions for all, outside the timed part. --folder keeps
+the answer (.json) and the draws of the first fit (.npz) as PEER_PRIOR.
 """
 
 import time
@@ -27,7 +34,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 
 Draws = dict[str, np.ndarray]
-MEASURED = ("alpha", "half_saturation", "slope", "beta", "sigma")
+MEASURED = ("alpha", "half_saturation", "slope", "beta", "sigma", "tau", "eta")
 
 
 @dataclass
@@ -54,7 +61,7 @@ def channelwise(task, options) -> Engine:
     from channelwise.response.diagnostics import convergence
     from channelwise.response.fit import fit as fit_response
 
-    chosen = priors(options.prior, options.saturation)
+    chosen = priors(options.prior, options.saturation, geo=options.geos > 0)
     market, model = our_market(task, chosen), our_model(chosen, options.saturation)
     names = {"half_saturation": "rate"} if options.saturation == "logistic" else {}
 
@@ -64,8 +71,8 @@ def channelwise(task, options) -> Engine:
         r_hat = max(float(convergence(x).rhat.max()) for x in found.values())
         draws = {n: found[names.get(n, n)] for n in MEASURED if names.get(n, n) in found}
         linear = found["coefficient"]  # the intercept, three controls, four seasons
-        draws |= {"intercept": linear[..., 0], "controls": linear[..., 1:4]}
-        draws["fourier"] = our_season_scale(chosen) * linear[..., 4:]
+        draws |= {"intercept": linear[..., 0], "controls": linear[..., 1:-4]}
+        draws["fourier"] = our_season_scale(chosen) * linear[..., -4:]
         return Fit(draws, r_hat, int(posterior.statistics["diverging"].sum()))
 
     return fit
@@ -123,7 +130,8 @@ def numpyro(task, options, dense: bool = False, accept: float = 0.8) -> Engine:
         chain_method=options.chain_method,
         progress_bar=False,
     )
-    data = (*numpyro_arguments(task), priors(options.prior, options.saturation))
+    chosen = priors(options.prior, options.saturation, geo=options.geos > 0)
+    data = (*numpyro_arguments(task), chosen)
 
     def fit(seed: int) -> Fit:
         mcmc.run(jax.random.key(seed), *data, options.saturation, extra_fields=("diverging",))
@@ -139,16 +147,20 @@ def numpyro_dense(task, options) -> Engine:
 
 
 def meridian(task, options) -> Engine:
+    """With several geos: its own hierarchy and priors, draws in its own units."""
     import arviz as az
-    from response_models import meridian_model, meridian_scales
+    from response_models import meridian_geo_model, meridian_model, meridian_scales
     from response_task import priors
 
-    model = meridian_model(task, priors(options.prior, options.saturation), options.saturation)
-    media, money = meridian_scales(task)
     names = {"alpha": "alpha_m", "half_saturation": "ec_m", "beta": "beta_m", "sigma": "sigma"}
-    if options.saturation == "hill":
-        names["slope"] = "slope_m"
-    scale = {"half_saturation": media, "beta": money, "sigma": money}
+    scale = {}
+    if options.geos:
+        model = meridian_geo_model(task)
+    else:
+        model = meridian_model(task, priors(options.prior, options.saturation), options.saturation)
+        media, money = meridian_scales(task)
+        scale = {"half_saturation": media, "beta": money, "sigma": money}
+        names |= {"slope": "slope_m"} if options.saturation == "hill" else {}
 
     def fit(seed: int) -> Fit:
         adapt = options.tune // 2
@@ -157,10 +169,7 @@ def meridian(task, options) -> Engine:
         )
         data = model.inference_data
         r_hat = float(az.rhat(data, var_names=list(names.values())).to_array().max())
-        draws = {
-            ours: data.posterior[theirs].values / scale.get(ours, 1.0)
-            for ours, theirs in names.items()
-        }
+        draws = {n: data.posterior[its].values / scale.get(n, 1.0) for n, its in names.items()}
         draws["sigma"] = draws["sigma"].reshape(draws["sigma"].shape[:2])
         return Fit(draws, r_hat, int(data.sample_stats["diverging"].sum()))
 
@@ -218,27 +227,23 @@ PEERS: dict[str, Callable[..., Engine]] = {
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
     """Fit, fit again, and gather the numbers."""
-    from response_task import generate
+    from response_task import generate, generate_geo
 
-    task = generate(options.weeks, options.channels)
+    size = (options.weeks, options.channels)
+    task = generate_geo(options.geos, *size) if options.geos else generate(*size)
     engine = PEERS[options.peer](task, options)
     first = engine(options.seed)
-    answer: dict[str, object] = {"peer": options.peer, "prior": options.prior}
-    answer |= {"saturation": options.saturation, "weeks": options.weeks}
-    answer |= {"channels": options.channels, "first_s": time.perf_counter() - STARTED}
-    answer |= {f"first_{k}_s": v for k, v in first.seconds.items()}
+    seconds = {"first_s": time.perf_counter() - STARTED}
+    seconds |= {f"first_{k}_s": v for k, v in first.seconds.items()}
     if not options.once:
         began = time.perf_counter()
         again = engine(options.seed + 1)
-        answer["again_s"] = time.perf_counter() - began
-        answer |= {f"again_{k}_s": v for k, v in again.seconds.items()}
-    answer |= memory() | {"own_r_hat": first.r_hat, "divergences": first.divergences}
-    answer |= diagnose(first.draws)
-    answer["load"] = os.getloadavg()[0]
+        seconds["again_s"] = time.perf_counter() - began
+        seconds |= {f"again_{k}_s": v for k, v in again.seconds.items()}
+    own = {"own_r_hat": first.r_hat, "divergences": first.divergences}
     if options.out:
-        Path(options.out).parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(options.out, **first.draws)
-    return answer
+    return seconds | memory() | own | diagnose(first.draws)
 
 
 def memory() -> dict[str, float]:
@@ -259,44 +264,92 @@ def diagnose(draws: Draws) -> dict[str, float]:
     return smallest | {"r_hat": float(az.rhat(data).to_array().max())}
 
 
-def alone(peer: str, words: list[str]) -> None:
-    """Run one peer in a fresh process with fresh compilation caches, unless --cache is given."""
+def alone(options: argparse.Namespace) -> dict[str, object]:
+    """A fresh process without compiled programs, then one that finds those of the first."""
     with tempfile.TemporaryDirectory() as fresh:
-        cache = Path(words[words.index("--cache") + 1] if "--cache" in words else fresh).resolve()
-        environment = os.environ | {
-            "PYTENSOR_FLAGS": f"base_compiledir={cache / 'pytensor'}",
-            "NUMBA_CACHE_DIR": str(cache / "numba"),
-            "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        }
-        command = [sys.executable, __file__, peer, *words, "--here"]
-        subprocess.run(command, env=environment, check=True)
+        cache = Path(options.cache or fresh).resolve()
+        answer = child(cache, options.once)
+        answer["load"] = os.getloadavg()[0]
+        if not options.once:
+            answer["cached_s"] = child(cache, once=True)["first_s"]
+    about = ("peer", "prior", "saturation", "geos", "weeks", "channels")
+    return {name: getattr(options, name) for name in about} | answer
 
 
-def main() -> None:
+def child(cache: Path, once: bool) -> dict[str, object]:
+    """One measurement with the compilation caches of all tools in a folder."""
+    environment = os.environ | {
+        "PYTENSOR_FLAGS": f"base_compiledir={cache / 'pytensor'}",
+        "NUMBA_CACHE_DIR": str(cache / "numba"),
+        "XDG_CACHE_HOME": str(cache),
+        "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONWARNINGS": "ignore",
+    }
+    command = [sys.executable, __file__, *sys.argv[1:], "--here", *(["--once"] if once else [])]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+COLUMNS = ("first s", "cached s", "again s", "sampling s", "bulk ESS", "tail ESS", "bulk ESS/s")
+COLUMNS += ("R-hat", "diverging", "peak MB", "load")
+
+
+def table(folder: Path) -> None:
+    """One line for each answer. ESS per second counts sampling alone where a tool tells it."""
+    print(f"| {' | '.join(('engine', 'task', *COLUMNS))} |")
+    print("|---" * (len(COLUMNS) + 2) + "|")
+    for file in sorted(folder.glob("*.json")):
+        a = json.loads(file.read_text())
+        sampling = a.get("again_sampling_s", a.get("again_s"))
+        rate = "" if sampling is None else f"{a['min_bulk_ess'] / sampling:,.0f}"
+        times = [a.get(k) for k in ("first_s", "cached_s", "again_s", "again_sampling_s")]
+        task = f"{a['prior']}, {a['saturation']}, {max(1, a['geos'])} × {a['weeks']}"
+        cells = [a["peer"], f"{task} × {a['channels']}"]
+        cells += ["" if t is None else f"{t:.2f}" for t in times]
+        cells += [f"{a['min_bulk_ess']:,.0f}", f"{a['min_tail_ess']:,.0f}", rate]
+        cells += [f"{a['r_hat']:.3f}", str(a["divergences"])]
+        cells += [f"{max(a['peak_mb'], a['peak_child_mb']):.0f}", f"{a['load']:.1f}"]
+        print(f"| {' | '.join(cells)} |")
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("peer", choices=[*PEERS, "all"])
+    parser.add_argument("peer", choices=[*PEERS, "table"])
     parser.add_argument("--prior", choices=["easy", "hard"], default="easy")
     parser.add_argument("--saturation", default="michaelis_menten")
     for name, value in {"chains": 4, "tune": 1000, "draws": 1000, "seed": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--weeks", type=int, default=156)
     parser.add_argument("--channels", type=int, default=5)
+    parser.add_argument("--geos", type=int, default=0, help="0: one national market")
     parser.add_argument("--chain-method", default="parallel", help="NumPyro's")
-    parser.add_argument("--once", action="store_true", help="no second fit")
+    parser.add_argument("--once", action="store_true", help="no second fit, no second process")
     parser.add_argument("--cache", help="folder of compiled programs to use and to fill")
-    parser.add_argument("--out", help="where the draws of the first fit go (.npz)")
+    parser.add_argument("--folder", type=Path, help="where answer and draws go")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
+    if options.peer == "table":
+        return table(options.folder)
+    stem = f"{options.peer}_{options.prior}"
+    if (options.saturation, options.geos) != ("michaelis_menten", 0) or options.channels != 5:
+        stem += f"_{options.saturation}_{options.geos}_{options.weeks}_{options.channels}"
+    options.out = options.folder / f"{stem}.npz" if options.folder else None
     if options.here:
         print(json.dumps(measure(options)), flush=True)
         return
-    words = [w for w in sys.argv[2:] if w != "all"]
-    peers = PEERS if options.peer == "all" else [options.peer]
-    for peer in peers:
-        alone(peer, words)
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    answer = json.dumps(alone(options))
+    print(answer, flush=True)
+    if options.folder:
+        (options.folder / f"{stem}.json").write_text(answer)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ def run(prior: str, saturation: str, draws: int, tune: int) -> Draws:
     options = SimpleNamespace(
         prior=prior,
         saturation=saturation,
+        geos=0,
         chains=4,
         tune=tune,
         draws=draws,

@@ -28,6 +28,12 @@ yearly angle 2 pi dayofyear / 365.25. The priors:
 | beta | beta | HalfNormal(0.5) | default is Gamma(mean 2, sd 1), logistic HalfNormal(2) |
 | sigma | sigma | HalfNormal(2) | its default |
 
+With several geos every quantity is per head (of `population`), scaled by the largest over all
+geos and weeks; there is no trend, and
+
+    a_g = a + u_g,  u_g ~ Normal(0, tau)          tau ~ HalfNormal(0.3)
+    beta_gc = beta_c exp(eta_c z_gc),  z_gc ~ Normal(0, 1)     eta_c ~ HalfNormal(0.3)
+
 A prior is a tuple (family, a, b): normal mean and sd, half_normal scale, gamma shape and rate, beta
 a and b, log_normal mean and sd of the logarithm.
 """
@@ -80,7 +86,9 @@ class Task(NamedTuple):
         return self.outcome / self.scale
 
 
-def priors(kind: PriorKind, saturation: Saturation = "michaelis_menten") -> dict[str, Prior]:
+def priors(
+    kind: PriorKind, saturation: Saturation = "michaelis_menten", *, geo: bool = False
+) -> dict[str, Prior]:
     """The priors of the table above by name."""
     half = {"easy": ("gamma", 3.0, 5.0), "hard": ("half_normal", 1.0, 0.0)}[kind]
     table = {
@@ -92,7 +100,11 @@ def priors(kind: PriorKind, saturation: Saturation = "michaelis_menten") -> dict
         "beta": ("half_normal", 0.5, 0.0),
         "sigma": ("half_normal", 2.0, 0.0),
     }
-    return table | ({"slope": ("gamma", 6.0, 4.0)} if saturation == "hill" else {})
+    if saturation == "hill":
+        table["slope"] = ("gamma", 6.0, 4.0)
+    if geo:
+        table |= dict.fromkeys(("tau", "eta"), ("half_normal", 0.3, 0.0))
+    return table
 
 
 def fourier(dates: np.ndarray, order: int = 2) -> np.ndarray:
@@ -148,14 +160,30 @@ def _saturated(spend: np.ndarray, alpha: np.ndarray, half: np.ndarray) -> np.nda
 
 
 class GeoTask(NamedTuple):
-    """Weekly data of several geos; effects per head vary between geos."""
+    """Weekly data of several geos, in their own units."""
 
     dates: np.ndarray  # (time,)
     spend: np.ndarray  # (geo, time, channel) currency
     outcome: np.ndarray  # (geo, time) currency
     controls: np.ndarray  # (geo, time, control)
+    fourier: np.ndarray  # (time, 4)
     population: np.ndarray  # (geo,)
     roi: np.ndarray  # (channel,) over all geos
+
+    @property
+    def channels(self) -> list[str]:
+        return [f"channel_{i + 1}" for i in range(self.spend.shape[2])]
+
+    @property
+    def media(self) -> np.ndarray:
+        """Spend per head divided by each channel's maximum over geos and weeks."""
+        head = self.spend / self.population[:, None, None]
+        return head / head.max((0, 1))
+
+    @property
+    def target(self) -> np.ndarray:
+        head = self.outcome / self.population[:, None]
+        return head / np.abs(head).max()
 
 
 def generate_geo(geos: int = 20, weeks: int = 104, channels: int = 5, seed: int = 0) -> GeoTask:
@@ -171,12 +199,13 @@ def generate_geo(geos: int = 20, weeks: int = 104, channels: int = 5, seed: int 
     response = effect * stock / (half + stock)
     intercept = 0.4 + 0.05 * rng.standard_normal((geos, 1))
     noise = TRUE_NOISE * rng.standard_normal((geos, weeks))
-    head = intercept + controls @ (0.02, -0.03) + fourier(dates) @ (0.05, 0.02, -0.04, 0.01)
+    seasons = fourier(dates)
+    head = intercept + controls @ (0.02, -0.03) + seasons @ (0.05, 0.02, -0.04, 0.01)
     money = SCALE * people[:, None]
     roi = (money[..., None] * response).sum((0, 1)) / (people[:, None, None] * spend).sum((0, 1))
     spend = people[:, None, None] * spend
     outcome = money * (head + response.sum(-1) + noise)
-    return GeoTask(dates, spend, outcome, controls, 1e6 * people, roi)
+    return GeoTask(dates, spend, outcome, controls, seasons, 1e6 * people, roi)
 
 
 if __name__ == "__main__":
