@@ -147,7 +147,7 @@ def table(name: str, path: Path) -> str:
     lines = [
         f"{name}: {len(rows)} markets, {how[:, 0].sum():.0f} s, {len(labels)} scalars. "
         f"Smallest p times the number of tests: {min(chi.min(), ecdf.min()) * 2 * len(labels):.2f}."
-        f" Largest R-hat {how[:, 1].max():.3f}; {int((how[:, 2] > 0).sum())} fits with divergences; "
+        f" Largest R-hat {how[:, 1].max():.3f}; {int((how[:, 2] > 0).sum())} fits diverged; "
         f"NUTS took over in {int(how[:, 3].sum())}.",
         "",
         "| quantity | scalars | smallest p, χ² | smallest p, ECDF | in 50 % | in 90 % |",

@@ -50,21 +50,28 @@ def sample_carefully(
         (chains, problem.layout.dimension)
     )
     keys = jax.random.split(jax.random.key(seed), chains)
-    run = functools.partial(
-        _chain, layout=problem.layout, warmup=warmup, draws=draws, acceptance=acceptance
-    )
-    data = jax.tree.map(jnp.asarray, problem.design)
-    position, info, step, root = jax.device_get(
-        jax.jit(jax.vmap(run, in_axes=(0, 0, None)))(jnp.asarray(positions), keys, data)
-    )
-    values_at = lambda q, d: log_density(q, d, problem.layout)[1]  # noqa: E731
-    every = jax.vmap(jax.vmap(values_at, (0, None)), (0, None))
-    values = jax.device_get(jax.jit(every)(position, data))
+    given = (jnp.asarray(positions), keys, jax.tree.map(jnp.asarray, problem.design))
+    # blackjax adds booleans and integers, which JAX can be told to refuse.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        (position, info, step, root), values = jax.device_get(
+            _chains(*given, problem.layout, warmup, draws, acceptance)
+        )
     adaptation = Adaptation(position[:, -1], root[0], float(np.log(step).mean()))
     return Samples(
         position, values, info.energy, info.acceptance_rate, info.is_divergent,
         info.num_integration_steps.astype(float), adaptation, warmup,
     )  # fmt: skip
+
+
+@functools.partial(jax.jit, static_argnames=("layout", "warmup", "draws", "acceptance"))
+def _chains(positions, keys, data: Design, layout: Layout, warmup, draws, acceptance):
+    """All chains, and what each of their positions stands for."""
+    run = functools.partial(
+        _chain, layout=layout, warmup=warmup, draws=draws, acceptance=acceptance
+    )
+    found = jax.vmap(run, in_axes=(0, 0, None))(positions, keys, data)
+    values_at = lambda q: log_density(q, data, layout)[1]  # noqa: E731
+    return found, jax.vmap(jax.vmap(values_at))(found[0])
 
 
 def _chain(position, key, data: Design, *, layout: Layout, warmup, draws, acceptance):
