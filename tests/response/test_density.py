@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from channelwise.response.baseline import draw_baseline
-from channelwise.response.density import log_density
+from channelwise.response.density import log_density, packed, unpacked
 from channelwise.response.design import design
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
@@ -242,6 +242,20 @@ def test_drawn_baselines_have_the_conditional_moments_of_the_dense_model(shape):
     error = np.sqrt(np.diag(cov) / len(drawn))
     assert (np.abs(drawn.mean(axis=0) - expected) < 5 * error).all()
     np.testing.assert_allclose(np.cov(drawn.T), cov, rtol=0.1, atol=3e-2 * np.abs(cov).max())
+
+
+@pytest.mark.parametrize("name", ["roi", "student_t", "geo organic"])
+def test_packed_values_come_back_as_they_were(name):
+    model, shape = CASES[name]
+    with jax.enable_x64(True):
+        problem = design(market(**shape), model)
+        positions = jnp.asarray(np.random.default_rng(5).normal(size=(3, problem.layout.dimension)))
+        (_, rows), _ = jax.jit(packed(problem.layout))(positions, problem.design)
+        one = log_density(positions[1], problem.design, problem.layout)[1]
+    back = unpacked(np.asarray(rows), problem.layout)
+    assert jax.tree.structure(back) == jax.tree.structure(one)
+    for found, expected in zip(jax.tree.leaves(back), jax.tree.leaves(one), strict=True):
+        np.testing.assert_allclose(found[1], expected, rtol=1e-12)
 
 
 def test_a_new_market_of_the_same_shape_has_the_same_layout():

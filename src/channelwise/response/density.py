@@ -18,7 +18,6 @@ in the prior's quantity (h = 1 for a coefficient, ROI per β for an ROI prior) a
 warp. Where data speak, e is a t-statistic; where they are silent, it is the prior.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -28,7 +27,7 @@ from jaxtyping import Array, Float
 
 from channelwise.response import adstock, saturation
 from channelwise.response.design import Design, Layout
-from channelwise.response.priors import Bent, bend, interval, log_positive, log_real, positive
+from channelwise.response.priors import bend, interval, log_positive, log_real, positive
 
 _LN_2PI = float(np.log(2 * np.pi))
 
@@ -57,7 +56,7 @@ def log_density(
     """
     data = jax.tree.map(jnp.asarray, data)
     e = _blocks(position, layout)
-    named, bent, density = _nonlinear(position, data, layout)
+    named, g, density = _own(position, data, layout)
     step = 1 / float(np.sqrt(2 * layout.geos * layout.times))
     sigma = data.sigma_guess * jnp.exp(step * e["sigma"])
     density += jnp.sum(log_positive(sigma, data.sigma_prior) + jnp.log(step * sigma))
@@ -65,11 +64,11 @@ def log_density(
 
     c = media_response(named, data, layout)
     factor, density = _geo_factors(e, named, density, layout)
-    first, second = jnp.sum(c, axis=2), jnp.sum(c**2, axis=2)
+    first, second = _held(jnp.sum(c, axis=2)), _held(jnp.sum(c**2, axis=2))
     centred = jnp.maximum(second - first**2 / layout.times, 0.0)
     information = jnp.sum(factor**2 * centred, axis=0) / sigma**2
     h = _quantity_per_beta(first, factor, named, data, layout)
-    beta, density = _effects(e["effect"], bent, h, information, density, data, layout)
+    beta, density = _effects(e["effect"], g, h, information, density, data, layout)
     residual = data.y - jnp.einsum("gmt,gm->gt", c, factor * beta[None, :])
     total = beta * jnp.sum(first * factor * data.head[:, None], axis=0)
     if layout.student_t:
@@ -90,20 +89,36 @@ def _blocks(position: Float[Array, " dimension"], layout: Layout) -> dict[str, A
     return {n: position[a:b] for n, a, b in zip(layout.sizes, starts, ends, strict=True)}
 
 
-def _nonlinear(
-    position: Array, data: Design, layout: Layout
-) -> tuple[dict[str, Array], Bent, Array]:
-    """Parameters with priors of their own, by name; the effects' warp; the log density in e."""
-    i, p = len(layout.interval), len(layout.interval) + len(layout.positive)
-    part = lambda tree, a, b: jax.tree.map(lambda v: v[a:b], tree)  # noqa: E731
+def _own(position: Array, data: Design, layout: Layout) -> tuple[dict[str, Array], Array, Array]:
+    """Parameters with priors of their own by name, g(e) of the effects, their log densities in e.
+
+    Each number depends on its own coordinate alone, so one forward pass gives all slopes.
+    """
+    p = len(layout.interval) + len(layout.positive)
     end = p if layout.signed else p + layout.media
-    bent = bend(position[:end], part(data.warp, 0, end))
-    inside, density = interval(part(bent, 0, i), part(data.warp, 0, i), data.interval_prior)
-    above, jacobian = positive(part(bent, i, p), data.warp.scale[i:p])
-    total = jnp.sum(density) + jnp.sum(log_positive(above, data.positive_prior) + jacobian)
-    values = jax.lax.optimization_barrier(jnp.concatenate([inside, above]))
-    named = {name: _pick(values, layout.slots(name)) for name in layout.names}
-    return named, part(bent, p, None), total
+    e = position[:end]
+    data = (jax.tree.map(lambda v: v[:end], data.warp), data.interval_prior, data.positive_prior)
+    x, density = _bent(e, data, len(layout.interval), p)
+    x = _held(x)
+    named = {name: _pick(x, layout.slots(name)) for name in layout.names}
+    return named, x[p:], jnp.sum(density)
+
+
+def _bent(e: Array, data: tuple, i: int, p: int) -> tuple[Array, Array]:
+    """x(e) and its log density in e: i interval, p − i positive coordinates, then effects."""
+    warp, of_interval, of_positive = data
+    bent = bend(e, warp)
+    part = lambda tree, a, b: jax.tree.map(lambda v: v[a:b], tree)  # noqa: E731
+    inside, first = interval(part(bent, 0, i), part(warp, 0, i), of_interval)
+    above, jacobian = positive(part(bent, i, None), warp.scale[i:])
+    second = log_positive(above[: p - i], of_positive) + jacobian[: p - i]
+    return jnp.concatenate([inside, above]), jnp.concatenate([first, second, jacobian[p - i :]])
+
+
+def _held(x: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    """x, computed once: XLA's CPU compiler recomputes what is small inside every loop that reads
+    it, over all periods, but not the result of a matrix product, such as this one with I."""
+    return x @ jnp.eye(x.shape[-1], dtype=x.dtype)
 
 
 def _pick(values: Float[Array, " n"], where: list[int]) -> Float[Array, " k"]:
@@ -173,18 +188,13 @@ def _geo_factors(e: dict, named: dict, density: Array, layout: Layout) -> tuple[
 
 
 def _effects(
-    e: Array, bent: Bent, h: Array, information: Array, density: Array, data: Design, layout: Layout
+    e: Array, g: Array, h: Array, information: Array, density: Array, data: Design, layout: Layout
 ) -> tuple[Float[Array, " medium"], Float[Array, ""]]:
-    """β = b g(e), and the density with ln p(h β) + ln |d(h β)/de| added."""
+    """β = b g(e), and the density with ln p(h β) + ln |d(h β)/dg| added."""
     b = jax.lax.rsqrt((h / data.effect_scale) ** 2 + information)
-    if layout.signed:
-        beta, slope = b * e, jnp.zeros_like(e)
-        prior = log_real(h * beta, data.effect_prior)
-    else:
-        g, slope = positive(bent, data.warp.scale[-layout.media :])
-        beta = b * g
-        prior = log_positive(h * beta, data.effect_prior)
-    return beta, density + jnp.sum(prior + jnp.log(h * b) + slope)
+    beta = b * (e if layout.signed else g)
+    prior = log_real if layout.signed else log_positive
+    return beta, density + jnp.sum(prior(h * beta, data.effect_prior) + jnp.log(h * b))
 
 
 def _quantity_per_beta(
@@ -257,7 +267,42 @@ def _student_t(
     return linear, prior + volume + jnp.sum(constant - (nu + 1) / 2 * jnp.log1p(z2 / nu))
 
 
-def batched(layout: Layout):
-    """Gradient and value of `log_density` over a leading axis of positions."""
-    density = functools.partial(log_density, layout=layout)
+def packed(layout: Layout):
+    """Value and gradient of `log_density` over a leading axis of positions, values as one array.
+
+    One array in place of a tree: a sampler that keeps or drops a proposal then does so once.
+    """
+
+    def density(position: Array, data: Design) -> tuple[Array, Array]:
+        value, values = log_density(position, data, layout)
+        return value, jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(values)])
+
     return jax.vmap(jax.value_and_grad(density, has_aux=True), in_axes=(0, None))
+
+
+def packed_size(layout: Layout) -> int:
+    """Numbers in a row of `packed`."""
+    return sum(int(np.prod(shape)) for shape in jax.tree.leaves(_shapes(layout), is_leaf=_is_shape))
+
+
+def unpacked(rows: Float[np.ndarray, "*draws packed"], layout: Layout) -> Values:
+    """The values of many positions, from the rows that `packed` gives."""
+    shapes, tree = jax.tree.flatten(_shapes(layout), is_leaf=_is_shape)
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    parts = zip(np.split(rows, ends, axis=-1), shapes, strict=True)
+    return jax.tree.unflatten(tree, [x.reshape(*rows.shape[:-1], *shape) for x, shape in parts])
+
+
+def _shapes(layout: Layout) -> Values:
+    """The shape of each array in `Values`."""
+    named = {name: (len(layout.owners(name)),) for name in layout.names}
+    geo = {"factor": (layout.geos, layout.media)} if layout.hierarchical else {}
+    if layout.hierarchical and not layout.student_t:
+        geo["residual_sum"] = (layout.geos,)
+    projection = 0 if layout.student_t else layout.linear
+    media = (layout.media,)
+    return Values(named, media, (), media, (projection,), geo, (layout.sizes["linear"],))
+
+
+def _is_shape(x) -> bool:
+    return type(x) is tuple

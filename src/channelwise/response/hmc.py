@@ -16,23 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from channelwise.response.density import batched
+from channelwise.response.density import packed, packed_size
 from channelwise.response.design import Design, Layout
 
 CHUNK = 50
 """Iterations of one call of the compiled program."""
 
-_DIVERGENT = 1000.0  # energy error of a divergence, as in Stan
+DIVERGENT = 1000.0
+"""Energy error of a divergence, as in Stan."""
+
 _GAMMA, _T0, _KAPPA = 0.05, 10.0, 0.75  # dual averaging
-
-
-class State(NamedTuple):
-    """Where the chains are."""
-
-    position: Float[Array, "chain dimension"]
-    log_density: Float[Array, " chain"]
-    gradient: Float[Array, "chain dimension"]
-    values: tuple  # density.Values of each chain
 
 
 class Tuning(NamedTuple):
@@ -50,10 +43,10 @@ class Trace(NamedTuple):
     """What a chunk recorded, iteration first."""
 
     position: Float[Array, "draw chain dimension"]
-    values: tuple
+    values: Float[Array, "draw chain packed"]  # see density.unpacked
     energy: Float[Array, "draw chain"]
     acceptance: Float[Array, "draw chain"]
-    diverging: Float[Array, "draw chain"]
+    error: Float[Array, "draw chain"]  # of the energy, along the trajectory
     steps: Float[Array, " draw"]
 
 
@@ -79,56 +72,43 @@ def chunk(
     data: Design,
     layout: Layout,
     max_steps: int = 256,
-) -> tuple[State, Tuning, Trace]:
+) -> tuple[Tuning, Trace]:
     """CHUNK iterations of all chains; the step size adapts where `adapt` is 1."""
-    gradients = batched(layout)
-
-    def leapfrog(_, carry):
-        q, p, _, _, g, step = carry
-        q = q + step * (p + 0.5 * step * (g @ root)) @ root.T
-        (value, aux), new = gradients(q, data)
-        p = p + 0.5 * step * ((g + new) @ root)
-        return q, p, value, aux, new, step
-
+    gradients = packed(layout)
+    chains = position.shape[0]
     root = tuning.root
 
-    def iterate(carry, given):
-        state, tuning = carry
-        # A first evaluation is a move of no length: the density then stands once in the program.
-        known = jnp.isfinite(state.log_density[0])
-        step = jnp.where(known, jnp.exp(tuning.log_step), 0.0)
-        steps = jnp.clip(jnp.ceil(given.length / jnp.exp(tuning.log_step)), 1, max_steps)
-        steps = jnp.where(known, steps, 1).astype(jnp.int32)
-        q, p, value, aux, g, _ = jax.lax.fori_loop(
-            0, steps, leapfrog,
-            (state.position, given.momentum, state.log_density, state.values, state.gradient, step),
-        )  # fmt: skip
-        before = 0.5 * jnp.sum(given.momentum**2, axis=1) - state.log_density
-        after = 0.5 * jnp.sum(p**2, axis=1) - value
-        change = jnp.where(jnp.isfinite(after), after - before, jnp.inf)
-        change = jnp.where(known, change, 0.0)
-        accept = (given.log_uniform < -change) | ~known
-        pick = lambda new, old: jnp.where(  # noqa: E731
-            jnp.reshape(accept, (-1,) + (1,) * (new.ndim - 1)), new, old
-        )
-        moved = State(q, value, g, aux)
-        state = jax.tree.map(pick, moved, state)
-        probability = jnp.exp(jnp.minimum(0.0, -change))
-        tuning = _tuned(tuning, jnp.mean(probability), target, adapt * known)
-        energy = 0.5 * jnp.sum(given.momentum**2, axis=1) - state.log_density
-        record = Trace(
-            state.position, state.values, energy, probability, change > _DIVERGENT, steps
-        )
-        return (state, tuning), record
+    def leapfrog(_, carry):
+        q, p, _, g, step = carry
+        q = q + step * (p + 0.5 * step * (g @ root)) @ root.T
+        (value, values), new = gradients(q, data)
+        p = p + 0.5 * step * ((g + new) @ root)
+        return q, p, jnp.concatenate([value[:, None], values], axis=1), new, step
 
-    chains = position.shape[0]
-    shapes = jax.eval_shape(lambda q: gradients(q, data)[0][1], position)
-    unknown = State(
-        position, jnp.full(chains, -jnp.inf), jnp.zeros_like(position),
-        jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes),
-    )  # fmt: skip
-    (state, tuning), trace = jax.lax.scan(iterate, (unknown, tuning), noise)
-    return state, tuning, trace
+    def iterate(carry, given):
+        (q, known, g), tuning = carry
+        # The first evaluation is a move of no length: the density then stands once in the program.
+        begun = jnp.isfinite(known[0, 0])
+        step = jnp.where(begun, jnp.exp(tuning.log_step), 0.0)
+        steps = jnp.clip(jnp.ceil(given.length / jnp.exp(tuning.log_step)), 1, max_steps)
+        steps = jnp.where(begun, steps, 1).astype(jnp.int32)
+        start = (q, given.momentum, known, g, step)
+        new_q, p, new, new_g, _ = jax.lax.fori_loop(0, steps, leapfrog, start)
+        kinetic = 0.5 * jnp.sum(given.momentum**2, axis=1)
+        error = 0.5 * jnp.sum(p**2, axis=1) - new[:, 0] - kinetic + known[:, 0]
+        error = jnp.where(begun, jnp.where(jnp.isnan(error), jnp.inf, error), 0.0)
+        accepted = (given.log_uniform < -error)[:, None]
+        q, known, g = (jnp.where(accepted, b, a) for a, b in ((q, new_q), (known, new), (g, new_g)))
+        acceptance = jnp.exp(jnp.minimum(0.0, -error))
+        tuning = _tuned(tuning, jnp.mean(acceptance), target, jnp.where(begun, adapt, 0.0))
+        energy = kinetic - known[:, 0]
+        return ((q, known, g), tuning), Trace(q, known[:, 1:], energy, acceptance, error, steps)
+
+    unknown = jnp.full((chains, 1 + packed_size(layout)), -jnp.inf)
+    (_, tuning), trace = jax.lax.scan(
+        iterate, ((position, unknown, jnp.zeros_like(position)), tuning), noise
+    )
+    return tuning, trace
 
 
 def _tuned(tuning: Tuning, acceptance: Array, target: Array, adapt: Array) -> Tuning:

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from channelwise.response import hmc
+from channelwise.response.density import unpacked
 from channelwise.response.design import Problem
-from channelwise.response.diagnostics import convergence
+from channelwise.response.diagnostics import convergence, rank_rhat
 
 _ACCEPTANCE = 0.8
 _LENGTH = 2.2  # of a trajectory in the metric's units; times U(0.3, 1)
@@ -74,21 +75,27 @@ def sample(
     wanted = -(-draws // hmc.CHUNK)
     for _ in range(extensions + 1):
         while len(traces) < wanted:
-            state, _, trace = _run(problem, position, tuning, rng, adapt=False)
-            position = np.asarray(state.position)
-            traces.append(jax.device_get(trace))
+            _, trace = _run(problem, position, tuning, rng, adapt=False)
+            position = trace.position[-1]
+            traces.append(trace)
         drawn = np.concatenate([t.position for t in traces]).swapaxes(0, 1)
         if is_enough(drawn):
             break
         wanted *= 2
     joined = jax.tree.map(lambda *parts: np.concatenate(parts), *traces)
-    by_chain = jax.tree.map(lambda x: x.swapaxes(0, 1), joined._replace(steps=None))
-    steps = np.broadcast_to(joined.steps[None, :], by_chain.energy.shape)
-    adaptation = Adaptation(position, np.asarray(tuning.root), float(tuning.log_step))
+    steps = np.broadcast_to(joined.steps[:, None], joined.energy.shape)
+    by_chain = joined._replace(steps=steps.astype(float))
+    by_chain = jax.tree.map(lambda x: x.swapaxes(0, 1), by_chain)
     return Samples(
-        by_chain.position, by_chain.values, by_chain.energy, by_chain.acceptance,
-        by_chain.diverging, steps, adaptation, warmup,
-    )  # fmt: skip
+        position=by_chain.position,
+        values=unpacked(by_chain.values, problem.layout),
+        energy=by_chain.energy,
+        acceptance=by_chain.acceptance,
+        diverging=by_chain.error > hmc.DIVERGENT,
+        steps=by_chain.steps,
+        adaptation=Adaptation(position, np.asarray(tuning.root), float(tuning.log_step)),
+        warmup=warmup,
+    )
 
 
 def is_enough(position: Float[np.ndarray, "chain draw dimension"]) -> bool:
@@ -110,26 +117,26 @@ def _warm_up(problem: Problem, position: np.ndarray, rng) -> tuple[np.ndarray, h
     tuning = _fresh(np.eye(dimension), np.log(0.1))
     history: list[np.ndarray] = []
     for window in range(1, _WINDOWS[1] + 1):
-        state, tuning, trace = _run(problem, position, tuning, rng, adapt=True)
-        position = np.asarray(state.position)
-        history.append(np.asarray(trace.position))
+        tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+        position = trace.position[-1]
+        history.append(trace.position)
         kept = np.concatenate(history[len(history) // 2 :])
         root = metric_root(kept.reshape(-1, dimension))
-        settled = window >= _WINDOWS[0] and convergence(kept.swapaxes(0, 1)).rhat.max() < _AGREE
+        settled = window >= _WINDOWS[0] and rank_rhat(kept.swapaxes(0, 1)).max() < _AGREE
         first = window == 1
         tuning = _fresh(root, np.log(0.5) if first else float(tuning.averaged))
         if settled:
             break
-    state, tuning, _ = _run(problem, position, tuning, rng, adapt=True)
-    return np.asarray(state.position), _settled(tuning), (window + 1) * hmc.CHUNK
+    tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+    return trace.position[-1], _settled(tuning), (window + 1) * hmc.CHUNK
 
 
 def _go_on(problem, start: Adaptation, chains: int, rng) -> tuple[np.ndarray, hmc.Tuning, int]:
     """One chunk to settle from an earlier fit's end."""
     position = start.position[np.arange(chains) % len(start.position)]
     tuning = _fresh(start.root, start.log_step)
-    state, tuning, _ = _run(problem, position, tuning, rng, adapt=True)
-    return np.asarray(state.position), _settled(tuning), hmc.CHUNK
+    tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+    return trace.position[-1], _settled(tuning), hmc.CHUNK
 
 
 def _fresh(root: np.ndarray, log_step: float) -> hmc.Tuning:
@@ -142,7 +149,10 @@ def _settled(tuning: hmc.Tuning) -> hmc.Tuning:
     return tuning._replace(log_step=tuning.averaged)
 
 
-def _run(problem: Problem, position, tuning, rng, *, adapt: bool):
+def _run(
+    problem: Problem, position: np.ndarray, tuning: hmc.Tuning, rng, *, adapt: bool
+) -> tuple[hmc.Tuning, hmc.Trace]:
+    """One chunk, with random numbers drawn here."""
     n, (chains, dimension) = hmc.CHUNK, position.shape
     noise = hmc.Noise(
         rng.standard_normal((n, chains, dimension)),
@@ -152,7 +162,7 @@ def _run(problem: Problem, position, tuning, rng, *, adapt: bool):
     # Plain float64 arrays throughout: a Python number would be another type, and compile anew.
     given = (position, tuning, noise, float(adapt), _ACCEPTANCE, problem.design)
     given = jax.tree.map(lambda x: np.asarray(x, np.float64), given)
-    return hmc.chunk(*given, layout=problem.layout)
+    return jax.device_get(hmc.chunk(*given, layout=problem.layout))
 
 
 def metric_root(draws: Float[np.ndarray, "draw dimension"]) -> np.ndarray:
