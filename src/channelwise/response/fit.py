@@ -68,7 +68,8 @@ def _adaptation(start: Posterior | None, problem: Problem) -> Adaptation | None:
     """Where the earlier fit ended, if its coordinates mean the same."""
     if start is None or len(start.state["root"]) != problem.layout.dimension:
         return None
-    return Adaptation(*(start.state[name] for name in Adaptation._fields))
+    state = start.state
+    return Adaptation(state["position"], state["root"], float(state["log_step"]))
 
 
 def _posterior(
