@@ -122,13 +122,18 @@ class Units(NamedTuple):
     media_scale: Float[np.ndarray, " medium"]
 
 
-def design(market: MarketData, model: Model, units: Units | None = None) -> Problem:
+def design(
+    market: MarketData, model: Model, units: Units | None = None, seen: int | None = None
+) -> Problem:
     """Puts a market into a model's units.
 
     Args:
         market: the data; at least 8 periods with an outcome.
         model: the specification.
         units: scales of an earlier fit; by default the largest outcome and exposure a head.
+        seen: how many periods with an outcome an earlier fit saw, where the market goes on after
+            them: trend, controls and heads then keep the meaning they had in that fit. By default
+            all.
 
     Raises:
         ModelError: if the model names a medium the market lacks, a prior has the wrong support, or
@@ -140,13 +145,14 @@ def design(market: MarketData, model: Model, units: Units | None = None) -> Prob
         raise ModelError(
             f"{market.n_observed} periods with an outcome are too few; give 8 or more."
         )
-    heads = _heads(market)
+    seen = market.n_observed if seen is None else seen
+    heads = _heads(market, seen)
     exposure = np.concatenate([market.exposure, market.organic], axis=2) / heads[:, None, None]
     outcome = market.outcome[:, market.before :] / heads[:, None]
     if units is None:
         largest = exposure.max(axis=(0, 1))
         units = Units(float(np.abs(outcome).max()) or 1.0, np.where(largest > 0, largest, 1.0))
-    columns, names, priors = _baseline(market, model)
+    columns, names, priors = _baseline(market, model, seen)
     layout = _layout(market, model, media, len(names))
     y = outcome / units.outcome_scale
     mean = np.array([prior.a for prior in priors])
@@ -200,13 +206,13 @@ def _check_names(model: Model, media: tuple[str, ...]) -> None:
         raise ModelError("The prior of sigma must live on positive numbers.")
 
 
-def _heads(market: MarketData) -> np.ndarray:
+def _heads(market: MarketData, seen: int) -> np.ndarray:
     """People of each geo; where unknown, its share of the outcome, so that geos are comparable."""
     if market.n_geos == 1:
         return np.ones(1)
     if market.population is not None:
         return market.population
-    mean = np.abs(market.outcome[:, market.before :]).mean(axis=1)
+    mean = np.abs(market.outcome[:, market.before : market.before + seen]).mean(axis=1)
     return np.where(mean > 0, mean, mean.max()) / mean.max()
 
 
@@ -218,10 +224,12 @@ def _lagged(media: np.ndarray, lags: int, before: int) -> np.ndarray:
     return np.stack(shifted, axis=2)
 
 
-def _baseline(market: MarketData, model: Model) -> tuple[np.ndarray, tuple[str, ...], list[Prior]]:
+def _baseline(
+    market: MarketData, model: Model, seen: int
+) -> tuple[np.ndarray, tuple[str, ...], list[Prior]]:
     """Columns of the baseline (geo, time, column), their names and priors."""
     start, shape = market.before, (market.n_geos, market.n_observed)
-    time = np.linspace(-0.5, 0.5, shape[1])
+    time = np.arange(shape[1]) / (seen - 1) - 0.5  # from −½ to ½ over the periods seen
     parts: list[tuple[str, str, np.ndarray]] = [("intercept", "intercept", np.ones(shape[1]))]
     if model.trend != "none":
         parts.append(("trend", "trend", time))
@@ -233,7 +241,7 @@ def _baseline(market: MarketData, model: Model) -> tuple[np.ndarray, tuple[str, 
         parts.append(("seasonality", f"sin_{k}", np.sin(k * angle)))
         parts.append(("seasonality", f"cos_{k}", np.cos(k * angle)))
     for i, name in enumerate(market.control_names):
-        parts.append(("control", name, standardized(market.controls[:, start:, i])))
+        parts.append(("control", name, standardized(market.controls[:, start:, i], seen)))
     for i, name in enumerate(market.event_names):
         parts.append(("event", name, market.events[:, start:, i]))
     columns = np.stack([np.broadcast_to(column, shape) for _, _, column in parts], axis=2)
@@ -249,10 +257,10 @@ def _year(dates: np.ndarray) -> np.ndarray:
     return dates.astype("datetime64[D]").astype(float) / 365.25
 
 
-def standardized(x: Float[np.ndarray, "geo time"]) -> Float[np.ndarray, "geo time"]:
-    """A control with mean 0 and standard deviation 1 over all geos and periods."""
-    spread = x.std()
-    return (x - x.mean()) / (spread if spread > 0 else 1.0)
+def standardized(x: Float[np.ndarray, "geo time"], seen: int) -> Float[np.ndarray, "geo time"]:
+    """A control with mean 0 and standard deviation 1 over all geos and the periods seen."""
+    spread = x[:, :seen].std()
+    return (x - x[:, :seen].mean()) / (spread if spread > 0 else 1.0)
 
 
 def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: int) -> Layout:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from channelwise.response.density import media_gain, media_response
 from channelwise.response.design import Design, Layout, Problem, Units, design
+from channelwise.response.market import MarketData
 from channelwise.response.posterior import Posterior
 
 
@@ -23,11 +24,16 @@ class Effects:
     Args:
         posterior: of `fit`, or of `prior_draws`.
         draws: at most so many are used, evenly spaced over the chains.
+        market: one that goes on after the posterior's own, period for period the same until then;
+            everything is then about all its periods, with trend and controls as in the fit.
+
+    Raises:
+        ValueError: if the market does not begin as the posterior's own.
     """
 
-    def __init__(self, posterior: Posterior, draws: int = 1000):
-        self.posterior, self.market = posterior, posterior.market
-        self._problem = problem_of(posterior)
+    def __init__(self, posterior: Posterior, draws: int = 1000, market: MarketData | None = None):
+        self.posterior, self.market = posterior, posterior.market if market is None else market
+        self._problem = problem_of(posterior, self.market)
         total = posterior.n_chains * posterior.n_draws
         self._kept = np.linspace(0, total - 1, min(draws, total)).astype(int)
 
@@ -106,7 +112,9 @@ class Effects:
 
     def roi(self) -> Float[np.ndarray, "draw channel"]:
         """Currency back per unit of currency spent; NaN without spend."""
-        paid = self.draws_of("contribution")[:, : self.market.n_channels]
+        own = self.market is self.posterior.market
+        total = self.draws_of("contribution") if own else self.contributions().sum(axis=(1, 2))
+        paid = total[:, : self.market.n_channels]
         return self.market.value * paid / self.spend
 
     @property
@@ -116,10 +124,17 @@ class Effects:
         return np.where(total > 0, total, np.nan)
 
 
-def problem_of(posterior: Posterior) -> Problem:
-    """The design that a posterior was drawn for."""
+def problem_of(posterior: Posterior, market: MarketData | None = None) -> Problem:
+    """The design that a posterior was drawn for, or that of a market which goes on after it."""
+    own = posterior.market
+    market = own if market is None else market
+    if market.before != own.before or not np.array_equal(market.dates[: own.n_times], own.dates):
+        raise ValueError(
+            f"The market must begin as the posterior's own, whose {own.n_times} periods run from "
+            f"{own.dates[0]} to {own.dates[-1]} with {own.before} before the outcome."
+        )
     units = Units(float(posterior.state["outcome_scale"]), posterior.state["media_scale"])
-    return design(posterior.market, posterior.model, units)
+    return design(market, posterior.model, units, own.n_observed)
 
 
 def per_draw(
