@@ -27,13 +27,14 @@ import numpy as np
 from response_models import (
     PYMC_CURVES,
     PYMC_NAMES,
+    conditional,
     numpyro_arguments,
     numpyro_model,
     our_market,
     our_model,
     pymc_mmm,
 )
-from response_task import Prior, Saturation, Task, carry_over, generate, priors
+from response_task import Prior, Saturation, Task, generate, priors
 
 POINTS, BOUND = 50, 1e-8
 Point = dict[str, np.ndarray]
@@ -62,25 +63,6 @@ def ours(task: Task, chosen: dict[str, Prior], saturation: Saturation):
         return density - jnp.linalg.slogdet(jax.jacfwd(flat)(e))[1], theta(values)
 
     return evaluate, problem.layout.dimension
-
-
-def conditional(task: Task, chosen: dict[str, Prior], point: Point, saturation: Saturation):
-    """Mean and covariance of (intercept, controls, fourier) given theta and the data."""
-    columns = np.column_stack([np.ones(len(task.dates)), task.controls, task.fourier])
-    spread = np.repeat([chosen[n][2] for n in ("intercept", "controls", "fourier")], [1, 3, 4])
-    response = saturated(carry_over(task.media, point["alpha"]), point, saturation)
-    residual = task.target - response @ point["beta"]
-    precision = columns.T @ columns / point["sigma"] ** 2 + np.diag(spread**-2.0)
-    covariance = np.linalg.inv(precision)
-    return covariance @ (columns.T @ residual) / point["sigma"] ** 2, covariance
-
-
-def saturated(stock: np.ndarray, point: Point, saturation: Saturation) -> np.ndarray:
-    half = point["half_saturation"]
-    if saturation == "logistic":
-        return (1 - np.exp(-half * stock)) / (1 + np.exp(-half * stock))
-    power = point.get("slope", 1.0)
-    return stock**power / (half**power + stock**power)
 
 
 def normal_density(x: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> float:

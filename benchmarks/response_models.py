@@ -6,8 +6,10 @@ The names of the parameters are those of `response_task.py` everywhere.
 from collections.abc import Mapping
 
 import numpy as np
-from response_task import LAGS, GeoTask, Prior, Saturation, Task
+from response_task import LAGS, GeoTask, Prior, Saturation, Task, carry_over
 
+BASELINE = ("intercept", "controls", "fourier")
+"""What is linear and normal a priori."""
 PYMC_NAMES = {
     "intercept": "intercept_contribution",
     "controls": "gamma_control",
@@ -48,15 +50,46 @@ def numpyro_model(media, target, controls, seasons, priors, saturation="michaeli
         u = numpyro.sample("u", Normal(0.0, p["tau"]).expand([geos, 1]).to_event(2))
         z = numpyro.sample("z", Normal(0.0, 1.0).expand([geos, 1, channels]).to_event(3))
         base, beta = base + u, beta * jnp.exp(p["eta"] * z)
+    response = numpyro_response(media, p, saturation)
+    mean = base + (beta * response).sum(-1) + controls @ p["controls"] + seasons @ p["fourier"]
+    numpyro.sample("y", Normal(mean, p["sigma"]), obs=target)
+
+
+def numpyro_collapsed(media, target, controls, seasons, priors, saturation="michaelis_menten"):
+    """The same posterior of one market with intercept, controls and seasons integrated out.
+
+    y ~ N(response beta, Z V Z' + sigma² I), Z their columns and V their prior variances. Where
+    lambda is small, intercept and beta cancel along a ridge that the plain program's NUTS hardly
+    enters; here the ridge is gone.
+    """
+    import jax.numpy as jnp
+    import numpyro
+    from numpyro.distributions import LowRankMultivariateNormal
+
+    columns = jnp.concatenate([jnp.ones((len(target), 1)), controls, seasons], axis=1)
+    widths = [1, controls.shape[1], seasons.shape[1]]
+    spread = np.repeat([priors[name][2] for name in BASELINE], widths)
+    p = {
+        name: numpyro.sample(name, numpyro_prior(prior, media.shape[1] * (name != "sigma")))
+        for name, prior in priors.items()
+        if name not in BASELINE
+    }
+    mean = numpyro_response(media, p, saturation) @ p["beta"]
+    noise = jnp.full(len(target), p["sigma"] ** 2)
+    numpyro.sample("y", LowRankMultivariateNormal(mean, columns * spread, noise), obs=target)
+
+
+def numpyro_response(media, p, saturation: Saturation):
+    """saturation(adstock(media)), time and channel last."""
+    import jax.numpy as jnp
+
     weights = p["alpha"] ** jnp.arange(LAGS + 1)[:, None]
     weights = weights / weights.sum(0)
     time = media.shape[-2]
     padded = jnp.concatenate([jnp.zeros_like(media[..., :LAGS, :]), media], axis=-2)
     shifted = [padded[..., LAGS - i : LAGS - i + time, :] for i in range(LAGS + 1)]
     stock = sum(w * x for w, x in zip(weights, shifted, strict=True))
-    response = numpyro_saturation(stock, p, saturation)
-    mean = base + (beta * response).sum(-1) + controls @ p["controls"] + seasons @ p["fourier"]
-    numpyro.sample("y", Normal(mean, p["sigma"]), obs=target)
+    return numpyro_saturation(stock, p, saturation)
 
 
 def numpyro_saturation(stock, p, saturation: Saturation):
@@ -134,6 +167,30 @@ def our_model(priors: Mapping[str, Prior], saturation: Saturation):
         if name != "fourier"
     }
     return Model(lags=LAGS, saturation=saturation, trend="none", seasonality=0, priors=ours)
+
+
+# The baseline given everything else, without any tool.
+
+
+def conditional(task: Task, chosen: Mapping[str, Prior], point, saturation: Saturation):
+    """Mean and covariance of (intercept, controls, fourier) given the other parameters."""
+    columns = np.column_stack([np.ones(len(task.dates)), task.controls, task.fourier])
+    spread = np.repeat([chosen[n][2] for n in BASELINE], [1, 3, 4])
+    response = saturated(carry_over(task.media, point["alpha"]), point, saturation)
+    residual = task.target - response @ point["beta"]
+    precision = columns.T @ columns / point["sigma"] ** 2 + np.diag(spread**-2.0)
+    covariance = np.linalg.inv(precision)
+    return covariance @ (columns.T @ residual) / point["sigma"] ** 2, covariance
+
+
+def saturated(
+    stock: np.ndarray, point: Mapping[str, np.ndarray], saturation: Saturation
+) -> np.ndarray:
+    half = point["half_saturation"]
+    if saturation == "logistic":
+        return (1 - np.exp(-half * stock)) / (1 + np.exp(-half * stock))
+    power = point.get("slope", 1.0)
+    return stock**power / (half**power + stock**power)
 
 
 # PyMC-Marketing.

@@ -111,17 +111,17 @@ def nutpie(task, options) -> Engine:
     return pymc(task, options, "nutpie")
 
 
-def numpyro(task, options, dense: bool = False, accept: float = 0.8) -> Engine:
+def numpyro(task, options, dense=False, accept=0.8, program="numpyro_model") -> Engine:
     os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count={options.chains}")
     import jax
     import numpyro as npr
+    import response_models
     from numpyro.diagnostics import split_gelman_rubin
     from numpyro.infer import MCMC, NUTS
-    from response_models import numpyro_arguments, numpyro_model
     from response_task import priors
 
     npr.enable_x64()
-    kernel = NUTS(numpyro_model, dense_mass=dense, target_accept_prob=accept)
+    kernel = NUTS(getattr(response_models, program), dense_mass=dense, target_accept_prob=accept)
     mcmc = MCMC(
         kernel,
         num_warmup=options.tune,
@@ -131,7 +131,7 @@ def numpyro(task, options, dense: bool = False, accept: float = 0.8) -> Engine:
         progress_bar=False,
     )
     chosen = priors(options.prior, options.saturation, geo=options.geos > 0)
-    data = (*numpyro_arguments(task), chosen)
+    data = (*response_models.numpyro_arguments(task), chosen)
 
     def fit(seed: int) -> Fit:
         mcmc.run(jax.random.key(seed), *data, options.saturation, extra_fields=("diverging",))
@@ -144,6 +144,11 @@ def numpyro(task, options, dense: bool = False, accept: float = 0.8) -> Engine:
 
 def numpyro_dense(task, options) -> Engine:
     return numpyro(task, options, dense=True, accept=0.95)
+
+
+def numpyro_collapsed(task, options) -> Engine:
+    """What a NumPyro expert would write: the linear part integrated out, a dense metric."""
+    return numpyro(task, options, dense=True, accept=0.9, program="numpyro_collapsed")
 
 
 def meridian(task, options) -> Engine:
@@ -217,6 +222,7 @@ PEERS: dict[str, Callable[..., Engine]] = {
     "nutpie": nutpie,
     "numpyro": numpyro,
     "numpyro_dense": numpyro_dense,
+    "numpyro_collapsed": numpyro_collapsed,
     "meridian": meridian,
     "lightweight": lightweight,
 }

@@ -8,7 +8,7 @@ are read by `table` alone. Every tool runs with its own default priors:
 
 | name | model |
 |---|---|
-| channelwise | the default Model |
+| channelwise, channelwise-hill | the default Model, and the same with the slope free |
 | pymc-logistic | PyMC-Marketing: geometric adstock of 9 weeks, logistic, two yearly modes |
 | pymc-michaelis_menten, pymc-hill | the same with the other saturations |
 | meridian | Meridian: geometric adstock, Hill of slope 1, ROI prior LogNormal(.2, .9), one knot |
@@ -44,23 +44,27 @@ def truth(path: Path) -> np.ndarray:
     return frame[[c for c in frame if c.startswith("contribution_")]].sum().to_numpy()
 
 
-def channelwise(frame, channels: list[str]) -> Found:
-    from channelwise.response.diagnostics import convergence
-    from channelwise.response.fit import fit
-    from channelwise.response.market import MarketData
+def channelwise(saturation: str) -> Callable[..., Found]:
+    def run(frame, channels: list[str]) -> Found:
+        from channelwise.response.diagnostics import convergence
+        from channelwise.response.fit import fit
+        from channelwise.response.market import MarketData
+        from channelwise.response.mmm import Model
 
-    market = MarketData(
-        dates=frame["date"].to_numpy(),
-        outcome=frame["y"].to_numpy()[None],
-        spend=frame[channels].to_numpy()[None],
-        channels=tuple(channels),
-        controls=frame[["c1", "c2"]].to_numpy()[None],
-        control_names=("c1", "c2"),
-    )
-    posterior = fit(market)
-    r_hat = max(float(convergence(x).rhat.max()) for x in posterior.draws.values())
-    about = {"r_hat": r_hat, "divergences": int(posterior.statistics["diverging"].sum())}
-    return posterior.draws["contribution"], about
+        market = MarketData(
+            dates=frame["date"].to_numpy(),
+            outcome=frame["y"].to_numpy()[None],
+            spend=frame[channels].to_numpy()[None],
+            channels=tuple(channels),
+            controls=frame[["c1", "c2"]].to_numpy()[None],
+            control_names=("c1", "c2"),
+        )
+        posterior = fit(market, Model(saturation=saturation))
+        r_hat = max(float(convergence(x).rhat.max()) for x in posterior.draws.values())
+        about = {"r_hat": r_hat, "divergences": int(posterior.statistics["diverging"].sum())}
+        return posterior.draws["contribution"], about
+
+    return run
 
 
 def pymc(saturation: str) -> Callable[..., Found]:
@@ -137,7 +141,8 @@ def meridian(aks: bool) -> Callable[..., Found]:
 
 
 TOOLS: dict[str, Callable[..., Found]] = {
-    "channelwise": channelwise,
+    "channelwise": channelwise("michaelis_menten"),
+    "channelwise-hill": channelwise("hill"),
     **{f"pymc-{name}": pymc(name) for name in ("logistic", "michaelis_menten", "hill")},
     "meridian": meridian(False),
     "meridian-aks": meridian(True),

@@ -1,11 +1,13 @@
-"""A long run of plain NumPyro NUTS to compare every engine's posterior with.
+"""A long run of NumPyro NUTS to compare every engine's posterior with.
 
     python benchmarks/response_reference.py hard reference_hard.npz
     python benchmarks/response_reference.py hard reference_hard.npz --compare nutpie_hard.npz …
 
-Dense metric, acceptance 0.99, four chains of 20,000 draws in float64. --compare prints, for each
-parameter, how far the means of shorter runs are from the reference in standard errors (both
-runs' Monte-Carlo errors together), and the largest relative difference of standard deviations.
+Dense metric, acceptance 0.99, four chains of 20,000 draws in float64, of the program with the
+linear part integrated out (`numpyro_collapsed`); its coefficients are then drawn exactly. --plain
+runs the plain program instead. --compare prints, for each parameter, how far the means of shorter
+runs are from the reference in standard errors (both runs' Monte-Carlo errors together), and the
+largest relative difference of standard deviations.
 """
 
 import argparse
@@ -13,11 +15,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from response_models import conditional
 from response_peers import Draws, diagnose, numpyro
-from response_task import generate
+from response_task import Task, generate, priors
 
 
-def run(prior: str, saturation: str, draws: int, tune: int) -> Draws:
+def run(prior: str, saturation: str, draws: int, tune: int, plain: bool) -> Draws:
     options = SimpleNamespace(
         prior=prior,
         saturation=saturation,
@@ -27,7 +30,23 @@ def run(prior: str, saturation: str, draws: int, tune: int) -> Draws:
         draws=draws,
         chain_method="parallel",
     )
-    return numpyro(generate(), options, dense=True, accept=0.99)(20_260_101).draws
+    task = generate()
+    program = "numpyro_model" if plain else "numpyro_collapsed"
+    fit = numpyro(task, options, dense=True, accept=0.99, program=program)(20_260_101)
+    print(f"{fit.divergences} divergences", flush=True)
+    return fit.draws if plain else fit.draws | baseline(task, fit.draws, prior, saturation)
+
+
+def baseline(task: Task, draws: Draws, prior: str, saturation: str) -> Draws:
+    """One exact draw of intercept, controls and seasons for each draw of the rest."""
+    rng, chosen = np.random.default_rng(0), priors(prior, saturation)
+    shape = draws["sigma"].shape
+    found = np.empty((*shape, 8))
+    for at in np.ndindex(shape):
+        point = {name: x[at] for name, x in draws.items()}
+        mean, covariance = conditional(task, chosen, point, saturation)
+        found[at] = mean + np.linalg.cholesky(covariance) @ rng.standard_normal(8)
+    return {"intercept": found[..., 0], "controls": found[..., 1:4], "fourier": found[..., 4:]}
 
 
 def compare(reference: Draws, draws: Draws) -> dict[str, tuple[float, float, float]]:
@@ -53,10 +72,12 @@ def main() -> None:
     parser.add_argument("--saturation", default="michaelis_menten")
     parser.add_argument("--draws", type=int, default=20_000)
     parser.add_argument("--tune", type=int, default=2_000)
+    parser.add_argument("--plain", action="store_true", help="nothing integrated out")
     parser.add_argument("--compare", nargs="+", type=Path, default=[])
     options = parser.parse_args()
     if not options.path.exists():
-        draws = run(options.prior, options.saturation, options.draws, options.tune)
+        draws = run(options.prior, options.saturation, options.draws, options.tune, options.plain)
+        options.path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(options.path, **draws)
         print(diagnose(draws), flush=True)
     reference = dict(np.load(options.path))
