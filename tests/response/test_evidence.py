@@ -12,7 +12,7 @@ def test_contraction_is_the_datas_share_of_a_normal_precision(robust):
     rng = np.random.default_rng(0)
     precision = np.array([0.0, 1.0, 9.0])  # of the data; the prior's is 1
     prior = rng.normal(size=(200_000, 3))
-    posterior = 5 + rng.normal(size=(200_000, 3)) / np.sqrt(1 + precision)
+    posterior = 1 + rng.normal(size=(200_000, 3)) / np.sqrt(1 + precision)
     found = contraction(posterior, prior, robust=robust)
     np.testing.assert_allclose(found, precision / (1 + precision), atol=0.02)
 
@@ -22,6 +22,23 @@ def test_contraction_does_not_depend_on_place_or_unit():
     prior, posterior = rng.normal(size=(1000, 1)), rng.normal(size=(500, 1)) / 3
     again = contraction(7 + 1e6 * posterior, 1e6 * prior)
     np.testing.assert_allclose(again, contraction(posterior, prior), rtol=1e-9)
+
+
+def test_contraction_is_the_same_for_a_roi_and_its_logarithm():
+    rng = np.random.default_rng(11)
+    prior = rng.normal(0.2, 0.9, (40_000, 2))
+    posterior = rng.normal([0.5, 1.5], [0.3, 0.6], (20_000, 2))
+    found = contraction(posterior, prior)
+    np.testing.assert_allclose(contraction(np.exp(posterior), np.exp(prior)), found, rtol=1e-9)
+    np.testing.assert_allclose(found, 1 - (np.array([0.3, 0.6]) / 0.9) ** 2, atol=0.03)
+
+
+def test_data_that_carry_a_belief_far_away_are_all_there_is_to_hear():
+    rng = np.random.default_rng(12)
+    prior, posterior = rng.lognormal(0.2, 0.9, (1000, 1)), rng.normal(35, 3, (900, 1))
+    assert contraction(posterior, prior)[0] > 0.95
+    assert contraction(posterior, prior, robust=False)[0] < 0
+    assert contraction(-posterior, prior)[0] == 1
 
 
 def test_heavy_tails_fool_the_variance_and_not_the_quantiles():

@@ -70,8 +70,10 @@ def test_a_week_without_its_event_fails_the_check_of_outliers(market):
 
 def test_channels_of_which_the_prior_says_more_than_the_data_are_marked(market, posterior):
     assert examine(posterior).marked == ()
-    sure = {"effect": {"tv": Prior("gamma", 400, 2000)}}
-    gate = examine(fit(market, replace(MODEL, priors=sure), seed=4))
+    known = np.median(posterior.flat("roi"), axis=0)
+    sure = Prior("log_normal", np.log(known[0]), 0.05)
+    priors = {"effect": {"tv": sure, "search": Prior("log_normal", 0, 3)}}
+    gate = examine(fit(market, replace(MODEL, prior_on="roi", priors=priors), seed=4))
     assert gate.marked == ("tv",)
     assert "prior" not in [v.check for v in gate.failures]
 

@@ -26,6 +26,8 @@ MUTED = "#8a8f98"
 """Grey for references, theory and guides."""
 
 _DPI = 150
+_STAMP_COLOR = "#b3261e"
+_STAMP_LINE, _STAMP_LETTERS = 0.17, 13  # inches a line, letters an inch
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#b9bec7",
@@ -87,12 +89,14 @@ def new(
     return figure, figure.subplots(nrows, ncols, **options)
 
 
-def show(figure: "Figure", *, alt: str) -> None:
+def show(figure: "Figure", *, alt: str, stamp: str = "") -> None:
     """Shows a figure as a PNG with an alternative text.
 
     Args:
         figure: A figure whose title states what it shows.
         alt: What one sees in it, in one or two sentences, for those who do not see it.
+        stamp: A warning that belongs to the figure wherever it is copied to; it is written under
+            the picture, in red, and behind the alternative text.
 
     Raises:
         ValueError: if the alternative text or the title is missing.
@@ -104,6 +108,9 @@ def show(figure: "Figure", *, alt: str) -> None:
     heading = title(figure)
     if not heading:
         raise ValueError("figures.show: the figure has no title; state its finding in one.")
+    if stamp:
+        _write_below(figure, stamp)
+        alt = f"{alt.strip()} {stamp}"
     image = png(figure)
     width = round(figure.get_figwidth() * 100)
     display(
@@ -114,6 +121,22 @@ def show(figure: "Figure", *, alt: str) -> None:
         metadata={"image/png": {"alt": alt.strip(), "width": width}},
         raw=True,
     )
+
+
+def _write_below(figure: "Figure", stamp: str) -> None:
+    """Lengthens a figure by the lines of a warning, so that nothing of it is covered."""
+    import textwrap
+
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(stamp, int(width * _STAMP_LETTERS))
+    added = _STAMP_LINE * (len(lines) + 0.5)
+    figure.set_size_inches(width, height + added)
+    share = added / (height + added)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(rect=(0, share, 1, 1 - share))
+    style = {"color": _STAMP_COLOR, "fontsize": 9, "fontweight": "bold", "in_layout": False}
+    figure.text(0.01, share * 0.9, "\n".join(lines), va="top", **style)
 
 
 def title(figure: "Figure") -> str:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy import special
 
 
 class PredictiveP(NamedTuple):
@@ -34,15 +35,22 @@ def contraction(
     Args:
       posterior: draws, all chains in one row.
       prior: draws of the same scalars from the prior.
-      robust: width is the interquartile range, which exists for heavy tails such as those of an
-        ROI; otherwise the standard deviation, the textbook form.
+      robust: width is the interquartile range, on the scale on which the prior is standard normal
+        (Φ⁻¹ of the share of the prior's draws below); otherwise the standard deviation of the
+        draws as they are, the textbook form.
 
     Returns:
       One value for each scalar, at most 1; NaN where the prior has no width, or draws are NaN.
 
+    Numerical note: of two log-normals, an ROI of 35 ± 3 is wider than one of 1.2 ± 1.5, and yet
+    all that is known of it came from the data. The robust form is the same for the ROI and for its
+    logarithm, and exists for tails without a variance. Beyond the prior's draws it is 1.
+
     Source: Betancourt 2018, "Calibrating model-based inferences and decisions", §1.2; Schad,
     Betancourt, Vasishth 2021.
     """
+    if robust:
+        posterior, prior = _normal_scores(posterior, prior), _normal_scores(prior, prior)
     width = _interquartile_range if robust else lambda x: x.std(0, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = width(posterior) / width(prior)
@@ -110,6 +118,19 @@ def _largest(r: Float[np.ndarray, "draw geo time"]) -> Float[np.ndarray, " draw"
 def _interquartile_range(x: np.ndarray) -> np.ndarray:
     low, high = np.quantile(x, (0.25, 0.75), axis=0)
     return np.asarray(high - low)
+
+
+def _normal_scores(
+    x: Float[np.ndarray, "draw *dims"], prior: Float[np.ndarray, "sample *dims"]
+) -> Float[np.ndarray, "draw *dims"]:
+    """Φ⁻¹((i + ½)/n), i of the n sorted draws of the prior lying below x; ties count half."""
+    flat, known = x.reshape(len(x), -1), prior.reshape(len(prior), -1)
+    scores = np.empty(flat.shape)
+    for k, (column, of) in enumerate(zip(flat.T, np.sort(known, axis=0).T, strict=True)):
+        below = np.searchsorted(of, column, "left") + np.searchsorted(of, column, "right")
+        scores[:, k] = special.ndtri(np.clip(below / 2, 0.5, len(of) - 0.5) / len(of))
+    broken = np.isnan(flat) | np.isnan(known).any(axis=0)
+    return np.where(broken, np.nan, scores).reshape(x.shape)
 
 
 def _ranks(x: Float[np.ndarray, " draw"]) -> Float[np.ndarray, " draw"]:

@@ -31,6 +31,10 @@ from channelwise.response.posterior import Posterior
 class GateError(ValueError):
     """Draws that may not be used; the message says why, and what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentences alone, not the library's inner frames."""
+        return [f"GateError: {self}"]
+
 
 @dataclass(frozen=True)
 class Gate:

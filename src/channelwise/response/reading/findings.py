@@ -40,6 +40,10 @@ class MarketError(ValueError):
         self.roles = roles
         super().__init__("\n".join(f.message for f in self.findings if f.level == "error"))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentences alone, not the library's inner frames."""
+        return [f"MarketError: {self}"]
+
 
 def error(code: str, message: str, rows: Iterable = ()) -> Finding:
     return Finding("error", code, message, tuple(int(row) for row in rows))
