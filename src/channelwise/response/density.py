@@ -250,17 +250,25 @@ def _evidence_geo(
 def _student_t(
     e: Array, residual: Array, sigma: Array, named: dict, data: Design, layout: Layout
 ) -> tuple[Array, Array]:
-    """Explicit coefficients, their prior, and Student-t errors."""
+    """Explicit coefficients, their prior, and Student-t errors.
+
+    The coefficients are sampled as their whitened distance from what normal errors would make of
+    the residual, so that they follow the media without being pulled along.
+    """
     P, nu = layout.linear, named["nu"][0]
-    linear = data.linear_guess + data.linear_root @ e
-    baseline = jnp.einsum("gtp,p->gt", data.columns, linear[:P])
+    cross = jnp.einsum("gtp,gt->p", data.columns, residual)
     spread, mean = data.spread, data.mean
     if layout.hierarchical:
-        baseline += linear[P:, None]
+        cross = jnp.concatenate([cross, jnp.sum(residual, axis=1)])
         spread = jnp.concatenate([spread, jnp.full(layout.geos, named["tau"][0])])
         mean = jnp.concatenate([mean, jnp.zeros(layout.geos)])
+    root = data.linear_root
+    linear = root @ (root.T @ (cross / data.sigma_guess**2 + data.linear_pull) + e)
+    baseline = jnp.einsum("gtp,p->gt", data.columns, linear[:P])
+    if layout.hierarchical:
+        baseline += linear[P:, None]
     prior = jnp.sum(-0.5 * ((linear - mean) / spread) ** 2 - jnp.log(spread) - 0.5 * _LN_2PI)
-    volume = jnp.sum(jnp.log(jnp.diagonal(data.linear_root)))
+    volume = jnp.sum(jnp.log(jnp.diagonal(root)))
     z2 = ((residual - baseline) / sigma) ** 2
     gammaln = jax.scipy.special.gammaln
     constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * jnp.log(nu * np.pi) - jnp.log(sigma)

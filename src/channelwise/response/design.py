@@ -100,8 +100,8 @@ class Design(NamedTuple):
     effect_scale: Float[np.ndarray, " medium"]  # a typical size of the effect's prior
     sigma_prior: Kernel
     sigma_guess: float
-    linear_guess: Float[np.ndarray, " all"]  # Student-t: where coefficients begin
-    linear_root: Float[np.ndarray, "all all"]  # and the square root of their covariance
+    linear_pull: Float[np.ndarray, " all"]  # Student-t: prior means over prior variances
+    linear_root: Float[np.ndarray, "all all"]  # and a root of the covariance under normal errors
 
 
 class Problem(NamedTuple):
@@ -166,7 +166,7 @@ def design(
     inside, above = (
         [_prior(model, s, media) for s in t] for t in (layout.interval, layout.positive)
     )
-    guess, root, sigma = _linear_guess(columns, y, mean, spread, layout)
+    pull, root, sigma = _linear(columns, y, mean, spread, layout)
     numbers = Design(
         lagged=_lagged(exposure / units.media_scale, model.lags, market.before),
         y=y,
@@ -188,7 +188,7 @@ def design(
         effect_scale=np.array([prior.scale for prior in effect]),
         sigma_prior=kernel([model.prior("sigma")]),
         sigma_guess=sigma,
-        linear_guess=guess,
+        linear_pull=pull,
         linear_root=root,
     )
     return Problem(numbers, layout, units.outcome_scale, units.media_scale, media, names)
@@ -338,17 +338,16 @@ def _per(market: MarketData, model: Model) -> np.ndarray:
     return np.concatenate([paid, np.ones(len(market.organic_names))])
 
 
-def _linear_guess(columns, y, mean, spread, layout) -> tuple[np.ndarray, np.ndarray, float]:
-    """Ridge fit of the baseline (and geo intercepts) alone: centre, root covariance, noise."""
+def _linear(columns, y, mean, spread, layout) -> tuple[np.ndarray, np.ndarray, float]:
+    """Ridge fit of the baseline (and geo intercepts) alone: V⁻¹m, a root covariance, the noise."""
     geos, times, _ = columns.shape
-    flat, prior = columns.reshape(geos * times, -1), spread
+    flat = columns.reshape(geos * times, -1)
     if layout.hierarchical:
-        own = np.repeat(np.eye(geos), times, axis=0)
-        flat, prior = np.concatenate([flat, own], axis=1), np.concatenate([spread, np.ones(geos)])
+        flat = np.concatenate([flat, np.repeat(np.eye(geos), times, axis=0)], axis=1)
+        spread = np.concatenate([spread, np.ones(geos)])
         mean = np.concatenate([mean, np.zeros(geos)])
-    target = (y.reshape(-1) - flat @ mean).reshape(-1)
-    precision = flat.T @ flat + np.diag(1e-2 / prior**2)
-    shift = np.linalg.solve(precision, flat.T @ target)
+    target = y.reshape(-1) - flat @ mean
+    shift = np.linalg.solve(flat.T @ flat + np.diag(1e-2 / spread**2), flat.T @ target)
     sigma = max(float(np.std(target - flat @ shift)), 1e-9)
-    root = np.linalg.inv(np.linalg.cholesky(flat.T @ flat / sigma**2 + np.diag(prior**-2.0))).T
-    return mean + shift, root, sigma
+    root = np.linalg.inv(np.linalg.cholesky(flat.T @ flat / sigma**2 + np.diag(spread**-2.0))).T
+    return mean / spread**2, root, sigma

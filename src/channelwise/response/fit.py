@@ -11,7 +11,7 @@ from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model
 from channelwise.response.nuts import sample_carefully
 from channelwise.response.posterior import Posterior
-from channelwise.response.sampling import Adaptation, Samples, sample
+from channelwise.response.sampling import ACCEPTANCES, Adaptation, Samples, sample
 
 
 def fit(
@@ -51,12 +51,31 @@ def fit(
         units = Units(float(start.state["outcome_scale"]), start.state["media_scale"])
     with jax.enable_x64(True):
         problem = design(market, model, units)
-        samples = sample(
-            problem, chains=chains, draws=draws, seed=seed, start=_adaptation(start, problem)
-        )
-        if careful or (careful is None and not _agree(samples)):
-            samples = sample_carefully(problem, seed=seed)
+        samples = _drawn(problem, chains, draws, seed, _adaptation(start, problem), careful)
     return _posterior(samples, problem, market, model, seed)
+
+
+def _drawn(
+    problem: Problem,
+    chains: int,
+    draws: int,
+    seed: int,
+    start: Adaptation | None,
+    careful: bool | None,
+) -> Samples:
+    """The fast sampler, with smaller steps where it diverged; NUTS where its chains disagree."""
+    if careful:
+        return sample_carefully(problem, seed=seed)
+    for acceptance in ACCEPTANCES:
+        samples = sample(
+            problem, chains=chains, draws=draws, seed=seed, start=start, acceptance=acceptance
+        )
+        if not samples.diverging.any():
+            break
+        start = samples.adaptation
+    if careful is None and not _agree(samples):
+        return sample_carefully(problem, seed=seed)
+    return samples
 
 
 def _agree(samples: Samples) -> bool:

@@ -5,6 +5,8 @@ together), the step size, whether the warm-up is over, whether more draws are ne
 the job has to be handed to the slower, more careful sampler (`nuts`).
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -16,10 +18,15 @@ from channelwise.response.density import unpacked
 from channelwise.response.design import Problem
 from channelwise.response.diagnostics import convergence, rank_rhat
 
-_ACCEPTANCE = 0.8
+ACCEPTANCES = (0.8, 0.95, 0.99)
+"""Mean acceptance aimed at; the next one where a transition diverged."""
+
 _LENGTH = 2.2  # of a trajectory in the metric's units; times U(0.3, 1)
 _AGREE = 1.1  # R-hat of a warm-up window that counts as agreement
 _WINDOWS = (4, 24)  # fewest and most warm-up chunks
+
+
+Run = Callable[[np.ndarray, hmc.Tuning, float], tuple[hmc.Tuning, hmc.Trace]]
 
 
 class Adaptation(NamedTuple):
@@ -51,6 +58,7 @@ def sample(
     seed: int = 0,
     start: Adaptation | None = None,
     extensions: int = 3,
+    acceptance: float = ACCEPTANCES[0],
 ) -> Samples:
     """Draws from the posterior of a problem by cross-chain HMC.
 
@@ -61,21 +69,23 @@ def sample(
         seed: of the random numbers.
         start: where an earlier fit of the same layout ended, to skip most of the warm-up.
         extensions: how often the draws may be doubled while `is_enough` says no.
+        acceptance: mean acceptance that the step size aims at; higher means smaller steps.
 
     Returns:
         The draws, which may still not be enough (the caller decides what then).
     """
     rng = np.random.default_rng(seed)
+    run = functools.partial(_run, problem, rng)
     if start is None:
         position = _scattered(problem, chains, rng)
-        position, tuning, warmup = _warm_up(problem, position, rng)
+        position, tuning, warmup = _warm_up(run, position, acceptance)
     else:
-        position, tuning, warmup = _go_on(problem, start, chains, rng)
+        position, tuning, warmup = _go_on(run, start, chains, acceptance)
     traces = []
     wanted = -(-draws // hmc.CHUNK)
     for _ in range(extensions + 1):
         while len(traces) < wanted:
-            _, trace = _run(problem, position, tuning, rng, adapt=False)
+            _, trace = run(position, tuning, 0.0)
             position = trace.position[-1]
             traces.append(trace)
         drawn = np.concatenate([t.position for t in traces]).swapaxes(0, 1)
@@ -111,13 +121,15 @@ def _scattered(problem: Problem, chains: int, rng: np.random.Generator) -> np.nd
     return 0.5 * rng.standard_normal((chains, problem.layout.dimension))
 
 
-def _warm_up(problem: Problem, position: np.ndarray, rng) -> tuple[np.ndarray, hmc.Tuning, int]:
+def _warm_up(
+    run: Run, position: np.ndarray, acceptance: float
+) -> tuple[np.ndarray, hmc.Tuning, int]:
     """Windows of one chunk each: after each a new metric, until a window's chains agree."""
     dimension = position.shape[1]
     tuning = _fresh(np.eye(dimension), np.log(0.1))
     history: list[np.ndarray] = []
     for window in range(1, _WINDOWS[1] + 1):
-        tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+        tuning, trace = run(position, tuning, acceptance)
         position = trace.position[-1]
         history.append(trace.position)
         kept = np.concatenate(history[len(history) // 2 :])
@@ -127,15 +139,17 @@ def _warm_up(problem: Problem, position: np.ndarray, rng) -> tuple[np.ndarray, h
         tuning = _fresh(root, np.log(0.5) if first else float(tuning.averaged))
         if settled:
             break
-    tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+    tuning, trace = run(position, tuning, acceptance)
     return trace.position[-1], _settled(tuning), (window + 1) * hmc.CHUNK
 
 
-def _go_on(problem, start: Adaptation, chains: int, rng) -> tuple[np.ndarray, hmc.Tuning, int]:
+def _go_on(
+    run: Run, start: Adaptation, chains: int, acceptance: float
+) -> tuple[np.ndarray, hmc.Tuning, int]:
     """One chunk to settle from an earlier fit's end."""
     position = start.position[np.arange(chains) % len(start.position)]
     tuning = _fresh(start.root, start.log_step)
-    tuning, trace = _run(problem, position, tuning, rng, adapt=True)
+    tuning, trace = run(position, tuning, acceptance)
     return trace.position[-1], _settled(tuning), hmc.CHUNK
 
 
@@ -150,9 +164,9 @@ def _settled(tuning: hmc.Tuning) -> hmc.Tuning:
 
 
 def _run(
-    problem: Problem, position: np.ndarray, tuning: hmc.Tuning, rng, *, adapt: bool
+    problem: Problem, rng: np.random.Generator, position: np.ndarray, tuning: hmc.Tuning, aim: float
 ) -> tuple[hmc.Tuning, hmc.Trace]:
-    """One chunk, with random numbers drawn here."""
+    """One chunk, its random numbers drawn here; the step adapts where an acceptance is aimed at."""
     n, (chains, dimension) = hmc.CHUNK, position.shape
     noise = hmc.Noise(
         rng.standard_normal((n, chains, dimension)),
@@ -160,7 +174,7 @@ def _run(
         _LENGTH * rng.uniform(0.3, 1.0, n),
     )
     # Plain float64 arrays throughout: a Python number would be another type, and compile anew.
-    given = (position, tuning, noise, float(adapt), _ACCEPTANCE, problem.design)
+    given = (position, tuning, noise, float(aim > 0), aim, problem.design)
     given = jax.tree.map(lambda x: np.asarray(x, np.float64), given)
     return jax.device_get(hmc.chunk(*given, layout=problem.layout))
 
