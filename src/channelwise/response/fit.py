@@ -8,10 +8,10 @@ from channelwise.response.baseline import draw_baseline
 from channelwise.response.design import Problem, Units, design
 from channelwise.response.diagnostics import convergence
 from channelwise.response.market import MarketData
-from channelwise.response.mmm import Model
+from channelwise.response.mmm import Model, ModelError
 from channelwise.response.nuts import sample_carefully
 from channelwise.response.posterior import Posterior
-from channelwise.response.sampling import ACCEPTANCES, Adaptation, Samples, sample
+from channelwise.response.sampling import ACCEPTANCES, Adaptation, Samples, sample, sample_many
 
 
 def fit(
@@ -53,6 +53,47 @@ def fit(
         problem = design(market, model, units)
         samples = _drawn(problem, chains, draws, seed, _adaptation(start, problem), careful)
     return _posterior(samples, problem, market, model, seed)
+
+
+def fit_many(
+    markets: list[MarketData],
+    model: Model | None = None,
+    *,
+    chains: int = 8,
+    draws: int = 500,
+    seed: int = 0,
+) -> list[Posterior]:
+    """The posteriors of many markets of one shape (brands, say), drawn side by side.
+
+    One compiled program moves all chains of all markets: what an accelerator is for. A market whose
+    chains did not agree, or diverged, is fitted again on its own.
+
+    Args:
+        markets: with the same numbers of geos, periods and columns of each kind.
+        model: one specification for all.
+        chains: of each market.
+        draws: a chain, to begin with.
+        seed: of all random numbers.
+
+    Raises:
+        ModelError: if the markets differ in shape, or the model does not fit one of them.
+    """
+    model = Model() if model is None else model
+    with jax.enable_x64(True):
+        problems = [design(market, model) for market in markets]
+        different = [i for i, p in enumerate(problems) if p.layout != problems[0].layout]
+        if different:
+            raise ModelError(
+                f"Market {different[0]} differs in shape from market 0; fit it on its own."
+            )
+        many = sample_many(problems, chains=chains, draws=draws, seed=seed)
+    fitted = []
+    for i, (samples, problem) in enumerate(zip(many, problems, strict=True)):
+        if samples.diverging.any() or not _agree(samples):
+            fitted.append(fit(markets[i], model, chains=chains, draws=draws, seed=seed + i))
+        else:
+            fitted.append(_posterior(samples, problem, markets[i], model, seed + i))
+    return fitted
 
 
 def _drawn(

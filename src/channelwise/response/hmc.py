@@ -58,12 +58,7 @@ class Noise(NamedTuple):
     length: Float[np.ndarray, " draw"]  # trajectory lengths
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=("layout", "max_steps"),
-    compiler_options={"xla_cpu_use_fusion_emitters": False},  # compiles in two thirds of the time
-)
-def chunk(
+def _chunk(
     position: Float[Array, "chain dimension"],
     tuning: Tuning,
     noise: Noise,
@@ -111,6 +106,28 @@ def chunk(
     return tuning, trace
 
 
+def _chunk_many(
+    position: Float[Array, "problem chain dimension"],
+    tuning: Tuning,
+    noise: Noise,
+    adapt: Float[Array, " problem"],
+    target: Float[Array, " problem"],
+    data: Design,
+    layout: Layout,
+    max_steps: int = 256,
+) -> tuple[Tuning, Trace]:
+    """`chunk` for many problems of one layout: every argument has a leading axis of problems."""
+    one = functools.partial(_chunk, layout=layout, max_steps=max_steps)
+    return jax.vmap(one)(position, tuning, noise, adapt, target, data)
+
+
+_compiled = functools.partial(
+    jax.jit,
+    static_argnames=("layout", "max_steps"),
+    compiler_options={"xla_cpu_use_fusion_emitters": False},  # compiles in two thirds of the time
+)
+
+
 def _tuned(tuning: Tuning, acceptance: Array, target: Array, adapt: Array) -> Tuning:
     """One step of dual averaging on ln step; nothing where `adapt` is 0."""
     count = tuning.count + adapt
@@ -121,3 +138,7 @@ def _tuned(tuning: Tuning, acceptance: Array, target: Array, adapt: Array) -> Tu
     share = adapt * jnp.exp(-_KAPPA * jnp.log(jnp.maximum(count, 1.0)))
     averaged = (1 - share) * tuning.averaged + share * log_step
     return tuning._replace(log_step=log_step, averaged=averaged, error=error, count=count)
+
+
+chunk = _compiled(_chunk)
+chunk_many = _compiled(_chunk_many)

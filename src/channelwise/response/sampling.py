@@ -5,8 +5,7 @@ together), the step size, whether the warm-up is over, whether more draws are ne
 the job has to be handed to the slower, more careful sampler (`nuts`).
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Generator
 from typing import NamedTuple
 
 import jax
@@ -26,7 +25,18 @@ _AGREE = 1.1  # R-hat of a warm-up window that counts as agreement
 _WINDOWS = (4, 24)  # fewest and most warm-up chunks
 
 
-Run = Callable[[np.ndarray, hmc.Tuning, float], tuple[hmc.Tuning, hmc.Trace]]
+class Request(NamedTuple):
+    """A chunk that a sampler asks for: the arguments of `hmc.chunk` but for data and layout."""
+
+    position: Float[np.ndarray, "chain dimension"]
+    tuning: hmc.Tuning
+    noise: hmc.Noise
+    adapt: np.ndarray
+    target: np.ndarray
+
+
+Sampler = Generator[Request, tuple[hmc.Tuning, hmc.Trace], "Samples"]
+"""Asks for chunks and ends with the draws, so that many samplers can share a compiled program."""
 
 
 class Adaptation(NamedTuple):
@@ -74,18 +84,75 @@ def sample(
     Returns:
         The draws, which may still not be enough (the caller decides what then).
     """
+    sampler = _sampler(problem, chains, draws, seed, start, extensions, acceptance)
+    request = next(sampler)
+    try:
+        while True:
+            answer = hmc.chunk(*request, problem.design, layout=problem.layout)
+            request = sampler.send(jax.device_get(answer))
+    except StopIteration as end:
+        return end.value
+
+
+def sample_many(
+    problems: list[Problem], *, chains: int = 8, draws: int = 500, seed: int = 0
+) -> list[Samples]:
+    """`sample` for many problems of one layout at once, in one compiled program.
+
+    On an accelerator, which one market cannot fill, this costs little more than one of them; on a
+    processor it costs what they cost one after another. Each problem has its own metric, step size
+    and random numbers; one that is done waits for the others.
+
+    Args:
+        problems: markets in a model's units, all of the same layout.
+        chains: of each.
+        draws: a chain.
+        seed: the i-th problem is drawn with seed + i, as `sample` would with that seed but for the
+            rounding of a batched program.
+    """
+    layouts = {problem.layout for problem in problems}
+    if len(layouts) != 1:
+        raise ValueError(f"sample_many needs problems of one layout, not of {len(layouts)}.")
+    data = jax.tree.map(lambda *x: np.stack(x), *(problem.design for problem in problems))
+    samplers = [
+        _sampler(problem, chains, draws, seed + i, None, 3, ACCEPTANCES[0])
+        for i, problem in enumerate(problems)
+    ]
+    requests = [next(sampler) for sampler in samplers]
+    done: dict[int, Samples] = {}
+    while len(done) < len(samplers):
+        stacked = jax.tree.map(lambda *x: np.stack(x), *requests)
+        answers = jax.device_get(hmc.chunk_many(*stacked, data, layout=problems[0].layout))
+        for i, sampler in enumerate(samplers):
+            if i in done:
+                continue
+            try:
+                requests[i] = sampler.send(jax.tree.map(lambda x, i=i: x[i], answers))
+            except StopIteration as end:
+                done[i] = end.value
+    return [done[i] for i in range(len(samplers))]
+
+
+def _sampler(
+    problem: Problem,
+    chains: int,
+    draws: int,
+    seed: int,
+    start: Adaptation | None,
+    extensions: int,
+    acceptance: float,
+) -> Sampler:
     rng = np.random.default_rng(seed)
-    run = functools.partial(_run, problem, rng)
     if start is None:
         position = _scattered(problem, chains, rng)
-        position, tuning, warmup = _warm_up(run, position, acceptance)
+        position, tuning, warmup = yield from _warm_up(position, rng, acceptance)
     else:
-        position, tuning, warmup = _go_on(run, start, chains, acceptance)
-    traces = []
+        position, tuning, warmup = yield from _go_on(start, chains, rng, acceptance)
+    traces: list[hmc.Trace] = []
     wanted = -(-draws // hmc.CHUNK)
     for _ in range(extensions + 1):
         while len(traces) < wanted:
-            _, trace = run(position, tuning, 0.0)
+            _, trace = yield _request(position, tuning, rng, 0.0)
             position = trace.position[-1]
             traces.append(trace)
         drawn = np.concatenate([t.position for t in traces]).swapaxes(0, 1)
@@ -121,15 +188,13 @@ def _scattered(problem: Problem, chains: int, rng: np.random.Generator) -> np.nd
     return 0.5 * rng.standard_normal((chains, problem.layout.dimension))
 
 
-def _warm_up(
-    run: Run, position: np.ndarray, acceptance: float
-) -> tuple[np.ndarray, hmc.Tuning, int]:
+def _warm_up(position: np.ndarray, rng: np.random.Generator, acceptance: float):
     """Windows of one chunk each: after each a new metric, until a window's chains agree."""
     dimension = position.shape[1]
     tuning = _fresh(np.eye(dimension), np.log(0.1))
     history: list[np.ndarray] = []
     for window in range(1, _WINDOWS[1] + 1):
-        tuning, trace = run(position, tuning, acceptance)
+        tuning, trace = yield _request(position, tuning, rng, acceptance)
         position = trace.position[-1]
         history.append(trace.position)
         kept = np.concatenate(history[len(history) // 2 :])
@@ -139,17 +204,15 @@ def _warm_up(
         tuning = _fresh(root, np.log(0.5) if first else float(tuning.averaged))
         if settled:
             break
-    tuning, trace = run(position, tuning, acceptance)
+    tuning, trace = yield _request(position, tuning, rng, acceptance)
     return trace.position[-1], _settled(tuning), (window + 1) * hmc.CHUNK
 
 
-def _go_on(
-    run: Run, start: Adaptation, chains: int, acceptance: float
-) -> tuple[np.ndarray, hmc.Tuning, int]:
+def _go_on(start: Adaptation, chains: int, rng: np.random.Generator, acceptance: float):
     """One chunk to settle from an earlier fit's end."""
     position = start.position[np.arange(chains) % len(start.position)]
-    tuning = _fresh(start.root, start.log_step)
-    tuning, trace = run(position, tuning, acceptance)
+    tuning = _fresh(start.root, float(start.log_step))
+    tuning, trace = yield _request(position, tuning, rng, acceptance)
     return trace.position[-1], _settled(tuning), hmc.CHUNK
 
 
@@ -163,9 +226,9 @@ def _settled(tuning: hmc.Tuning) -> hmc.Tuning:
     return tuning._replace(log_step=tuning.averaged)
 
 
-def _run(
-    problem: Problem, rng: np.random.Generator, position: np.ndarray, tuning: hmc.Tuning, aim: float
-) -> tuple[hmc.Tuning, hmc.Trace]:
+def _request(
+    position: np.ndarray, tuning: hmc.Tuning, rng: np.random.Generator, aim: float
+) -> Request:
     """One chunk, its random numbers drawn here; the step adapts where an acceptance is aimed at."""
     n, (chains, dimension) = hmc.CHUNK, position.shape
     noise = hmc.Noise(
@@ -174,9 +237,8 @@ def _run(
         _LENGTH * rng.uniform(0.3, 1.0, n),
     )
     # Plain float64 arrays throughout: a Python number would be another type, and compile anew.
-    given = (position, tuning, noise, float(aim > 0), aim, problem.design)
-    given = jax.tree.map(lambda x: np.asarray(x, np.float64), given)
-    return jax.device_get(hmc.chunk(*given, layout=problem.layout))
+    given = Request(position, tuning, noise, float(aim > 0), aim)
+    return jax.tree.map(lambda x: np.asarray(x, np.float64), given)
 
 
 def metric_root(draws: Float[np.ndarray, "draw dimension"]) -> np.ndarray:
