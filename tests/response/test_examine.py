@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from channelwise.response import examine as examining
+from channelwise.response.design import Units, design
+from channelwise.response.evidence import contraction
 from channelwise.response.examine import examine
 from channelwise.response.fit import fit
-from channelwise.response.gate import GateError
+from channelwise.response.gate import Gate, GateError
 from channelwise.response.mmm import Model
+from channelwise.response.prior import prior_draws
 from channelwise.response.priors import Prior
 from channelwise.response.simulate import family_market
 
@@ -84,3 +88,22 @@ def test_where_the_data_say_nothing_of_any_channel_the_gate_is_shut(market):
     gate = examine(fit(changed(market, 3 * noise), replace(MODEL, priors=doubt), seed=5))
     assert gate.marked == ("tv", "search")
     assert "prior" in [v.check for v in gate.failures]
+
+
+def test_prior_and_posterior_are_compared_in_the_units_of_the_fit(market, monkeypatch):
+    seen = []
+
+    def judge(posterior, *, contraction, **_):
+        seen.append(contraction)
+        return Gate(())
+
+    monkeypatch.setattr(examining, "judge", judge)
+    usual = design(market, MODEL)
+    units = Units(10 * usual.outcome_scale, usual.media_scale)
+    posterior = fit(market, MODEL, seed=6, units=units)
+    examine(posterior, seed=7)
+    prior = prior_draws(market, MODEL, seed=7, units=units)
+    expected = contraction(posterior.flat("contribution"), prior.flat("contribution"))
+    np.testing.assert_allclose(seen[0], expected)
+    other = prior_draws(market, MODEL, seed=7).flat("contribution")
+    assert not np.allclose(contraction(posterior.flat("contribution"), other), expected, atol=0.02)

@@ -57,12 +57,13 @@ class Effects:
     def contributions(self) -> Float[np.ndarray, "draw geo time medium"]:
         """What each medium brought in each period."""
         response = per_draw(media_response, self._named, self._problem)
-        return np.swapaxes(response * self._beta[..., None], 2, 3)
+        return np.swapaxes(response * self._beta[..., None], 2, 3)[:, :, : self.market.n_observed]
 
     def baseline(self) -> Float[np.ndarray, "draw geo time"]:
         """The expected outcome without any media."""
         data = self._problem.design
-        linear = np.einsum("gtp,sp->sgt", data.columns, self.draws_of("coefficient"))
+        columns = data.columns[:, : self.market.n_observed]
+        linear = np.einsum("gtp,sp->sgt", columns, self.draws_of("coefficient"))
         if self._problem.layout.hierarchical:
             linear = linear + self.draws_of("geo_intercept")[:, :, None]
         return linear * data.head[:, None]
@@ -74,7 +75,7 @@ class Effects:
     def noise(self, seed: int = 0) -> Float[np.ndarray, "draw geo time"]:
         """Noise of the model, drawn anew, in units of σ."""
         rng = np.random.default_rng(seed)
-        shape = (len(self._kept), *self._problem.design.y.shape)
+        shape = (len(self._kept), self.market.n_geos, self.market.n_observed)
         if self._problem.layout.student_t:
             return rng.standard_t(self.draws_of("nu")[:, None, None], shape)
         return rng.standard_normal(shape)
@@ -133,8 +134,12 @@ def problem_of(posterior: Posterior, market: MarketData | None = None) -> Proble
             f"The market must begin as the posterior's own, whose {own.n_times} periods run from "
             f"{own.dates[0]} to {own.dates[-1]} with {own.before} before the outcome."
         )
-    units = Units(float(posterior.state["outcome_scale"]), posterior.state["media_scale"])
-    return design(market, posterior.model, units, own.n_observed)
+    return design(market, posterior.model, units_of(posterior), own.n_observed)
+
+
+def units_of(posterior: Posterior) -> Units:
+    """The units that a posterior was drawn in."""
+    return Units(float(posterior.state["outcome_scale"]), posterior.state["media_scale"])
 
 
 def per_draw(

@@ -1,6 +1,6 @@
 """Puts a fresh posterior through the gate: everything `gate.judge` asks for, computed."""
 
-from channelwise.response.effects import Effects
+from channelwise.response.effects import Effects, units_of
 from channelwise.response.evidence import contraction, predictive_p
 from channelwise.response.gate import Gate, judge
 from channelwise.response.posterior import Posterior
@@ -18,7 +18,8 @@ def examine(posterior: Posterior, seed: int = 0) -> Gate:
         The gate; `gate.require()` stops where it failed.
     """
     effects = Effects(posterior, draws=500)
-    before = prior_draws(posterior.market, posterior.model, seed=seed)
+    units = units_of(posterior)
+    before = prior_draws(posterior.market, posterior.model, seed=seed, units=units)
     paid = slice(0, posterior.market.n_channels)
     return judge(
         posterior,
