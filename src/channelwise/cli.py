@@ -47,6 +47,8 @@ def _checked(options: argparse.Namespace) -> int:
     from channelwise.runs import commands
 
     try:
+        if options.command == "fit":
+            return _fit_market(options)
         return getattr(commands, options.command)(options)
     except (UsageError, ParameterError) as error:
         return _refuse(error)
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser.add_argument("--version", action="version", version=f"channelwise {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_run, _sweep, _report, _list, _describe, _refresh, _predict, _check):
+    for add in (_run, _sweep, _report, _list, _describe, _refresh, _predict, _check, _fit):
         add(commands)
     return parser
 
@@ -294,6 +296,41 @@ def _check(commands) -> None:
     )
 
 
+def _fit(commands) -> None:
+    parser = _command(
+        commands,
+        "fit",
+        "fit your file of spend and outcome, and write the report",
+        "Runs chapter 11 with your file: what each channel brought, its ROI, the ROI of its next\n"
+        "unit of currency, and how far all that can be trusted. Looks at the file first, as\n"
+        "`channelwise check` does. Where a check of the fit fails, no ROI is shown: the report\n"
+        "then says why and what to do, and the command ends with status 1.",
+        "  channelwise fit my.csv\n"
+        "  channelwise fit my.csv --outcome sales --spend tv_cost,radio_cost --controls price\n"
+        "  channelwise fit my.csv -p prior_on=coefficient -p trend=knots --name second",
+        "fit",
+    )
+    parser.add_argument("data", type=Path, metavar="MY.csv", help="one row a period and geo")
+    _roles(parser)
+    _running(parser, jobs=1)
+
+
+_ROLES = (
+    "date",
+    "outcome",
+    "spend",
+    "exposure",
+    "controls",
+    "organic",
+    "events",
+    "geo",
+    "population",
+    "outcome_kind",
+    "value_per_conversion",
+)
+"""What `_roles` adds, by the names that `read_market` and chapter 11 know them by."""
+
+
 def _roles(parser: argparse.ArgumentParser) -> None:
     one, many = {"metavar": "COLUMN"}, {"type": _names, "metavar": "A,B"}
     parser.add_argument("--date", **one, help="first day of each period")
@@ -319,7 +356,7 @@ def _check_market(options: argparse.Namespace) -> int:
     from channelwise.response.checkup import check_file
 
     picture = options.picture or Path(f"{options.data.stem}.check.png")
-    named = {n: v for n, v in vars(options).items() if n not in ("command", "data", "picture")}
+    named = {name: getattr(options, name) for name in _ROLES}
     if picture.suffix.lower() not in (".png", ".svg", ".pdf"):
         return _refuse(ValueError(f"{picture} must end in .png, .svg or .pdf."))
     try:
@@ -328,6 +365,25 @@ def _check_market(options: argparse.Namespace) -> int:
         return _refuse(ValueError(f"{picture} cannot be written: {error.strerror}."))
     print(done.text, file=sys.stderr if done.status == 2 else sys.stdout)
     return done.status
+
+
+def _fit_market(options: argparse.Namespace) -> int:
+    """Looks at the file as `check` does; runs the chapter only on data that can be used."""
+    from channelwise.response.checkup import check_file
+    from channelwise.runs import commands
+
+    named = {name: getattr(options, name) for name in _ROLES}
+    done = check_file(options.data, **named)
+    print(done.text, file=sys.stderr if done.status == 2 else sys.stdout, flush=True)
+    return done.status or commands.fit(options, {"data": str(options.data), **_spelt(named)})
+
+
+def _spelt(named: dict) -> dict:
+    """Roles as the chapter's parameters: {"tv": "tv_cost"} becomes ["tv=tv_cost"]."""
+    return {
+        name: [f"{k}={column}" for k, column in given.items()] if isinstance(given, dict) else given
+        for name, given in named.items()
+    }
 
 
 def _names(text: str) -> list[str]:

@@ -60,5 +60,4 @@ def test_a_stamp_is_written_under_the_picture_and_into_its_description(shown, wo
     assert metadata["image/png"]["alt"] == f"A line. {stamp}"
     assert (stamped[-added:].std(axis=(0, 1)) > 5).all()  # something is written there,
     assert (stamped[-2:] == 255).all() and (stamped[:, -2:] == 255).all()  # none of it cut off
-    above = np.abs(stamped[: len(plain)] - plain).max(axis=2) > 100
-    assert above.mean() < 0.02  # and the picture stands as it stood
+    assert np.abs(stamped[:-added] - plain).max() < 60  # and the picture stands as it stood

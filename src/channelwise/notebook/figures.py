@@ -9,6 +9,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 COLORS = [
@@ -108,35 +109,17 @@ def show(figure: "Figure", *, alt: str, stamp: str = "") -> None:
     heading = title(figure)
     if not heading:
         raise ValueError("figures.show: the figure has no title; state its finding in one.")
-    if stamp:
-        _write_below(figure, stamp)
-        alt = f"{alt.strip()} {stamp}"
-    image = png(figure)
+    alt = f"{alt.strip()} {stamp}".strip()
+    image = png(figure, stamp=stamp)
     width = round(figure.get_figwidth() * 100)
     display(
         {
             "image/png": base64.b64encode(image).decode(),
             "text/plain": f"Figure: {heading}",
         },
-        metadata={"image/png": {"alt": alt.strip(), "width": width}},
+        metadata={"image/png": {"alt": alt, "width": width}},
         raw=True,
     )
-
-
-def _write_below(figure: "Figure", stamp: str) -> None:
-    """Lengthens a figure by the lines of a warning, so that nothing of it is covered."""
-    import textwrap
-
-    width, height = figure.get_size_inches()
-    lines = textwrap.wrap(stamp, int(width * _STAMP_LETTERS))
-    added = _STAMP_LINE * (len(lines) + 0.5)
-    figure.set_size_inches(width, height + added)
-    share = added / (height + added)
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.set(rect=(0, share, 1, 1 - share))
-    style = {"color": _STAMP_COLOR, "fontsize": 9, "fontweight": "bold", "in_layout": False}
-    figure.text(0.01, share * 0.9, "\n".join(lines), va="top", **style)
 
 
 def title(figure: "Figure") -> str:
@@ -147,7 +130,7 @@ def title(figure: "Figure") -> str:
     return next((" ".join(c.split()) for c in candidates if c.strip()), "")
 
 
-def png(figure: "Figure", *, dpi: int = _DPI, small: bool = True) -> bytes:
+def png(figure: "Figure", *, dpi: int = _DPI, small: bool = True, stamp: str = "") -> bytes:
     """The figure as a palette PNG.
 
     Args:
@@ -155,17 +138,41 @@ def png(figure: "Figure", *, dpi: int = _DPI, small: bool = True) -> bytes:
         dpi: Dots per inch.
         small: Take the time to choose the best 128 colours and pack tightly: a third of the size
             of a true-colour image. Otherwise the first good palette, in half the time.
+        stamp: A warning to write under the figure.
     """
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    pixels = _pixels(figure, dpi)
+    if stamp:
+        below = _pixels(_strip(stamp, figure.get_figwidth()), dpi)
+        pixels = np.concatenate([pixels, below[:, : pixels.shape[1]]])
     method = Image.Quantize.MEDIANCUT if small else Image.Quantize.FASTOCTREE
     image = Image.fromarray(pixels).quantize(128, method=method, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     image.save(packed, "png", optimize=small)
     return packed.getvalue()
+
+
+def _pixels(figure: "Figure", dpi: int) -> "np.ndarray":
+    """The figure as drawn: (row, column, colour)."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _strip(stamp: str, width: float) -> "Figure":
+    """A figure of nothing but a warning, as high as its lines need."""
+    import textwrap
+
+    from matplotlib.figure import Figure
+
+    lines = textwrap.wrap(stamp, int(width * _STAMP_LETTERS))
+    figure = Figure(figsize=(width, _STAMP_LINE * (len(lines) + 1)))
+    style = {"color": _STAMP_COLOR, "fontsize": 9, "fontweight": "bold", "va": "center"}
+    figure.text(0.01, 0.5, "\n".join(lines), **style)
+    return figure

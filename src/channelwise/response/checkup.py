@@ -30,24 +30,22 @@ class Checkup(NamedTuple):
     status: int
 
 
-def check_file(path: Path, picture: Path, **named: Any) -> Checkup:
+def check_file(path: Path, picture: Path | None = None, **named: Any) -> Checkup:
     """Reads a market, says what was found, and draws it if it can be used.
 
     Args:
       path: as in `read_market`.
-      picture: where the picture is to be written, .png (or .svg, .pdf).
+      picture: where the picture is to be written, .png (or .svg, .pdf); None for no picture.
       **named: as in `read_market`.
     """
     try:
         market, roles, findings = read_market(path, **named)
     except MarketError as refused:
         return _refused(path, refused)
-    overview.save(overview.draw(market, path.name), picture)
-    said = [
-        *_sentences(roles, findings),
-        f"usable: {summary(market, findings)}",
-        f"picture: {picture}",
-    ]
+    said = [*_sentences(roles, findings), f"usable: {summary(market, findings)}"]
+    if picture is not None:
+        overview.save(overview.draw(market, path.name), picture)
+        said.append(f"picture: {picture}")
     return Checkup("\n".join(said), 0)
 
 

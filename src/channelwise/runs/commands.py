@@ -1,5 +1,7 @@
 """The commands that have to do with runs, as the command line calls them."""
 
+import json
+import re
 import sys
 import textwrap
 from argparse import Namespace
@@ -11,8 +13,15 @@ from channelwise.runs.errors import UsageError
 from channelwise.runs.folder import writing
 from channelwise.runs.locate import Project
 from channelwise.runs.plan import make_plan, read_schema, spell
-from channelwise.runs.run import make_runs
+from channelwise.runs.printed import in_columns, tables
+from channelwise.runs.run import Outcome, make_runs
 from channelwise.runs.values import parse_assignments, parse_grid
+
+FIT_CHAPTER = "11_channel_response"
+FIT_TABLE = "ROI and marginal ROI"
+"""How the caption of the table begins that `channelwise fit` prints."""
+
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def run(options: Namespace) -> int:
@@ -27,6 +36,28 @@ def run(options: Namespace) -> int:
     outcomes = make_runs(plans, jobs=options.jobs, timeout=options.timeout, force=options.force)
     _write_index(project)
     return _exit_code(len(plans), outcomes)
+
+
+def fit(options: Namespace, roles: dict[str, Any]) -> int:
+    """`channelwise fit`: the chapter of channel response on a file of the user's.
+
+    Args:
+        options: As for `run`.
+        roles: The file and what its columns are, as parameters of the chapter; None: not said.
+    """
+    project = _project(options)
+    assignments = parse_assignments(options.parameters)
+    for name in roles.keys() & assignments.keys():
+        raise UsageError(f"{name} is an option of its own here; leave out -p {name}=….")
+    said = {name: value for name, value in roles.items() if value is not None}
+    name = options.name or _FORBIDDEN.sub("_", Path(roles["data"]).stem).lstrip(".-") or "fit"
+    notebook = project.notebook(FIT_CHAPTER)
+    plan = make_plan(project, notebook, assignments | said, set_text=options.set, name=name)
+    outcomes = make_runs([plan], timeout=options.timeout, force=options.force)
+    _write_index(project)
+    for outcome in outcomes:
+        _print_fit(outcome)
+    return _exit_code(1, outcomes)
 
 
 def sweep(options: Namespace) -> int:
@@ -158,6 +189,22 @@ def _print_run(folder: Path, record: dict[str, Any]) -> None:
     print(f"  {record['status']:<12} {record['name']:<20} {record['started']}  {took}".rstrip())
     if record["error"]:
         print(f"               {record['error']['message']}")
+
+
+def _print_fit(outcome: Outcome) -> None:
+    """The table of ROI, or in full why there is none."""
+    if outcome.good:
+        book = json.loads((outcome.folder / "notebook.ipynb").read_text(encoding="utf-8"))
+        for stored in tables(book["cells"]):
+            if stored["caption"].startswith(FIT_TABLE):
+                print(f"\n{stored['caption']}\n\n{in_columns(stored)}")
+        return
+    error = manifest.read(outcome.folder)["error"] or {}
+    if "\n" in (error.get("evalue") or ""):
+        print(f"\n{error['evalue']}")
+    page = outcome.folder / "report.html"
+    if page.is_file():
+        print(f"\nWhat was found up to there: {page}")
 
 
 def _first_comment(path: Path) -> str:

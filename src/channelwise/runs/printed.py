@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from channelwise.notebook.outputs import TABLE
 from channelwise.runs import manifest as manifests
 
 LONGEST_TEXT = 12_000
@@ -42,6 +43,28 @@ def table_block(table: Mapping[str, Any]) -> dict[str, Any]:
         "columns": list(zip(columns, numeric, strict=True)),
         "rows": [list(zip(row, numeric, strict=True)) for row in rows],
     }
+
+
+def tables(cells: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The tables stored in a notebook's outputs, in their order."""
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return [o["data"][TABLE] for o in outputs if TABLE in o.get("data", {})]
+
+
+def in_columns(table: Mapping[str, Any]) -> str:
+    """A stored table as lines of text, numbers to the right."""
+    rows = [[plain(str(cell)) for cell in row] for row in (table["columns"], *table["rows"])]
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [_are_numbers(column[1:]) for column in columns]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
