@@ -128,7 +128,7 @@ def oracle(m: MarketData, model: Model, problem, values, position):
         h = kinds.get(model.prior_on, roi)
         total += scipy_prior(model.prior("effect", medium)).logpdf(h * beta[i]) + np.log(h)
     total += scipy_prior(model.prior("sigma")).logpdf(sigma)
-    Z = data.columns.reshape(G * T, -1)
+    Z = data.columns[:, :T].reshape(G * T, -1)
     r = (y - contributions).reshape(-1)
     tau = float(named["tau"][0]) if G > 1 else 0.0
     if G > 1:
@@ -223,8 +223,8 @@ def test_drawn_baselines_have_the_conditional_moments_of_the_dense_model(shape):
     values = jax.tree.map(lambda x: np.broadcast_to(x, (40_000, *np.shape(x))), values)
     linear, own = draw_baseline(values, problem, np.random.default_rng(4))
     data, layout = problem.design, problem.layout
-    G, T, P = data.columns.shape
-    Z, V = data.columns.reshape(G * T, P), data.spread**2
+    G, T, P = m.n_geos, m.n_observed, layout.linear
+    Z, V = data.columns[:, :T].reshape(G * T, P), data.spread**2
     mean = data.mean
     if layout.hierarchical:
         Z = np.concatenate([Z, np.repeat(np.eye(G), T, axis=0)], axis=1)
@@ -271,7 +271,12 @@ def test_carry_in_before_the_window_counts_in_the_first_periods():
         whole, outcome=np.where(np.arange(30) < 10, np.nan, whole.outcome), before=10
     )
     lagged, cut = design(whole, Model()).design.lagged, design(late, Model()).design.lagged
-    np.testing.assert_array_equal(cut, lagged[..., 10:])
+    np.testing.assert_array_equal(cut[..., :20], lagged[..., 10:30])
+
+
+def test_next_week_has_the_shape_of_this_week_until_the_quarter_ends():
+    layouts = {weeks: design(market(times=weeks), Model()).layout for weeks in (27, 38, 39, 40)}
+    assert layouts[27] == layouts[38] == layouts[39] != layouts[40]
 
 
 @pytest.mark.parametrize(

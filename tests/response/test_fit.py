@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from channelwise.response import fit as fitting
+from channelwise.response import hmc
 from channelwise.response.design import Units, design
 from channelwise.response.diagnostics import convergence, mcse_mean
 from channelwise.response.fit import fit
@@ -141,6 +142,15 @@ def test_a_refit_starts_from_the_saved_posterior_and_keeps_its_units(known, post
     fresh = fit(grown, MODEL, seed=5, units=units)
     assert np.abs(gaps(found, fresh)).max() < 4.5
     assert all(convergence(x).rhat.max() <= 1.01 for x in found.draws.values())
+
+
+def test_next_week_is_refitted_from_last_week_without_compiling(known):
+    last = fit(known.market.window(0, 54), MODEL, seed=1)
+    programs = hmc.chunk._cache_size()
+    now = fit(known.market.window(0, 55), MODEL, seed=2, start=last)
+    assert hmc.chunk._cache_size() == programs
+    assert (convergence(now.draws["roi"]).rhat <= 1.01).all()
+    np.testing.assert_allclose(now.draws["roi"].mean(), last.draws["roi"].mean(), rtol=0.3)
 
 
 def test_a_start_of_another_model_lends_its_units_alone(known, posterior):

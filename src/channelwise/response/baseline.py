@@ -36,7 +36,7 @@ def draw_baseline(
     if not layout.hierarchical:
         eta = _one_geo(values, data, rng)
         return data.mean + data.spread * eta, np.zeros((*values.sigma.shape, 0))
-    eta, own = _several_geos(values, data, layout.times, rng)
+    eta, own = _several_geos(values, data, rng)
     return data.mean + data.spread * eta, own
 
 
@@ -47,8 +47,8 @@ def _one_geo(values: Values, data, rng) -> np.ndarray:
     return zeta @ data.axes.T
 
 
-def _several_geos(values: Values, data, times: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    s2 = values.sigma[..., None] ** 2
+def _several_geos(values: Values, data, rng) -> tuple[np.ndarray, np.ndarray]:
+    s2, times = values.sigma[..., None] ** 2, data.times
     t2 = values.named["tau"] ** 2
     w = times * t2 / (s2 + times * t2)
     sums = values.geo["residual_sum"]

@@ -65,7 +65,7 @@ def log_density(
     c = media_response(named, data, layout)
     factor, density = _geo_factors(e, named, density, layout)
     first, second = _held(jnp.sum(c, axis=2)), _held(jnp.sum(c**2, axis=2))
-    centred = jnp.maximum(second - first**2 / layout.times, 0.0)
+    centred = jnp.maximum(second - first**2 / data.times, 0.0)
     information = jnp.sum(factor**2 * centred, axis=0) / sigma**2
     h = _quantity_per_beta(first, factor, named, data, layout)
     beta, density = _effects(e["effect"], g, h, information, density, data, layout)
@@ -223,16 +223,16 @@ def _evidence(
     s2, d = sigma**2, data.eigen
     projection = data.basis @ r[0]
     quadratic = (jnp.sum(r**2) - jnp.sum(projection**2 * d / (s2 + d))) / s2
-    rest = layout.times - layout.linear
+    rest = data.times - layout.linear
     determinant = jnp.sum(jnp.log(s2 + d)) + rest * jnp.log(s2)
-    return projection, {}, -0.5 * (quadratic + determinant + layout.times * _LN_2PI)
+    return projection, {}, -0.5 * (quadratic + determinant + data.times * _LN_2PI)
 
 
 def _evidence_geo(
     r: Float[Array, "geo time"], sigma: Array, named: dict, data: Design, layout: Layout
 ) -> tuple[Array, dict, Array]:
     """The same with the geos' own intercepts N(0, τ²), by Woodbury's identity twice."""
-    s2, t2, T = sigma**2, named["tau"][0] ** 2, layout.times
+    s2, t2, T = sigma**2, named["tau"][0] ** 2, data.times
     w = T * t2 / (s2 + T * t2)
     sums = jnp.sum(r, axis=1)
     projection = jnp.einsum("gtp,gt->p", data.columns, r) * data.spread
@@ -272,7 +272,8 @@ def _student_t(
     z2 = ((residual - baseline) / sigma) ** 2
     gammaln = jax.scipy.special.gammaln
     constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * jnp.log(nu * np.pi) - jnp.log(sigma)
-    return linear, prior + volume + jnp.sum(constant - (nu + 1) / 2 * jnp.log1p(z2 / nu))
+    each = (constant - (nu + 1) / 2 * jnp.log1p(z2 / nu)) * data.seen[None, :]
+    return linear, prior + volume + jnp.sum(each)
 
 
 def packed(layout: Layout):

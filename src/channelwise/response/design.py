@@ -15,6 +15,9 @@ from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
 from channelwise.response.priors import Kernel, Prior, Warp, kernel, warp
 
+QUARTER = 13
+"""Periods are filled up to a multiple of this."""
+
 Slot = tuple[str, int]
 """A scalar parameter: its name and its medium's index (0 where it belongs to no medium)."""
 
@@ -33,7 +36,7 @@ class Layout:
     prior_on: str
     signed: bool  # effects may be negative (normal priors)
     geos: int
-    times: int
+    times: int  # periods, filled up to a whole number of quarters
     linear: int  # columns of the baseline
     student_t: bool
 
@@ -82,6 +85,8 @@ class Design(NamedTuple):
 
     lagged: Float[np.ndarray, "geo medium lag time"]  # exposure per head over its largest value
     y: Float[np.ndarray, "geo time"]  # outcome per head over its largest value
+    seen: Float[np.ndarray, " time"]  # 1 in the market's periods, 0 in those that fill the shape
+    times: float  # number of the market's periods
     columns: Float[np.ndarray, "geo time linear"]  # of the baseline
     mean: Float[np.ndarray, " linear"]  # prior means of the baseline's coefficients
     spread: Float[np.ndarray, " linear"]  # and their prior standard deviations
@@ -170,6 +175,8 @@ def design(
     numbers = Design(
         lagged=_lagged(exposure / units.media_scale, model.lags, market.before),
         y=y,
+        seen=np.ones(market.n_observed),
+        times=float(market.n_observed),
         columns=columns,
         mean=mean,
         spread=spread,
@@ -191,7 +198,20 @@ def design(
         linear_pull=pull,
         linear_root=root,
     )
-    return Problem(numbers, layout, units.outcome_scale, units.media_scale, media, names)
+    return Problem(_filled(numbers), layout, units.outcome_scale, units.media_scale, media, names)
+
+
+def _filled(numbers: Design) -> Design:
+    """Zeros up to a whole number of quarters: next week's market then has this week's shape.
+
+    No medium responds to nothing, so these periods add nothing to any sum over time.
+    """
+    more = -len(numbers.seen) % QUARTER
+    pad = lambda x: np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])  # noqa: E731
+    last = ("lagged", "y", "seen", "offset", "basis")
+    filled = {name: pad(getattr(numbers, name)) for name in last}
+    columns = pad(numbers.columns.swapaxes(1, 2)).swapaxes(1, 2)
+    return numbers._replace(**filled, columns=columns)
 
 
 def _check_names(model: Model, media: tuple[str, ...]) -> None:
@@ -288,7 +308,7 @@ def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: in
         prior_on=model.prior_on,
         signed=effect_priors(model, market)[0].support == "real",
         geos=market.n_geos,
-        times=market.n_observed,
+        times=market.n_observed + -market.n_observed % QUARTER,
         linear=linear,
         student_t=model.noise == "student_t",
     )
