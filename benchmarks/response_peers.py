@@ -142,10 +142,6 @@ def numpyro(task, options, dense=False, accept=0.8, program="numpyro_model") -> 
     return fit
 
 
-def numpyro_dense(task, options) -> Engine:
-    return numpyro(task, options, dense=True, accept=0.95)
-
-
 def numpyro_collapsed(task, options) -> Engine:
     """What a NumPyro expert would write: the linear part integrated out, a dense metric."""
     return numpyro(task, options, dense=True, accept=0.9, program="numpyro_collapsed")
@@ -221,7 +217,6 @@ PEERS: dict[str, Callable[..., Engine]] = {
     "pymc": pymc,
     "nutpie": nutpie,
     "numpyro": numpyro,
-    "numpyro_dense": numpyro_dense,
     "numpyro_collapsed": numpyro_collapsed,
     "meridian": meridian,
     "lightweight": lightweight,

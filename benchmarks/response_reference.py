@@ -4,10 +4,15 @@
     python benchmarks/response_reference.py hard reference_hard.npz --compare nutpie_hard.npz …
 
 Dense metric, acceptance 0.99, four chains of 20,000 draws in float64, of the program with the
-linear part integrated out (`numpyro_collapsed`); its coefficients are then drawn exactly. --plain
-runs the plain program instead. --compare prints, for each parameter, how far the means of shorter
-runs are from the reference in standard errors (both runs' Monte-Carlo errors together), and the
-largest relative difference of standard deviations.
+linear part integrated out (`numpyro_collapsed`); its coefficients are then drawn exactly.
+--compare prints, for each parameter, how far the means of shorter runs are from the reference in
+standard errors (both runs' Monte-Carlo errors together), and the largest relative difference of
+standard deviations.
+
+--plain runs the plain program instead. With the hard prior it is no reference: as lambda of a weak
+channel goes to 0, its beta and the intercept cancel along a ridge that NUTS hardly enters. Four
+chains of 20,000 draws at acceptance 0.99 agree among themselves (R-hat 1.000) on an intercept
+whose standard deviation is 0.042, where it is 0.102.
 """
 
 import argparse
