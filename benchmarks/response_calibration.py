@@ -144,9 +144,10 @@ def table(name: str, path: Path) -> str:
     groups: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
         groups.setdefault(label.split("[")[0], []).append(i)
+    adjusted = min(1.0, min(chi.min(), ecdf.min()) * 2 * len(labels))
     lines = [
         f"{name}: {len(rows)} markets, {how[:, 0].sum():.0f} s, {len(labels)} scalars. "
-        f"Smallest p times the number of tests: {min(chi.min(), ecdf.min()) * 2 * len(labels):.2f}."
+        f"Smallest p times the number of tests: {adjusted:.2f}."
         f" Largest R-hat {how[:, 1].max():.3f}; {int((how[:, 2] > 0).sum())} fits diverged; "
         f"NUTS took over in {int(how[:, 3].sum())}.",
         "",
