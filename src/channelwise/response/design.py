@@ -4,80 +4,21 @@
 that a new market of the same shape, or other numbers in the same priors, reuses the program.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from channelwise.response import adstock, saturation
+from channelwise.response.layout import (
+    QUARTER,
+    Layout,
+    effect_priors,
+    layout_of,
+    own_prior,
+)
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
 from channelwise.response.priors import Kernel, Prior, Warp, kernel, warp
-
-QUARTER = 13
-"""Periods are filled up to a multiple of this."""
-
-Slot = tuple[str, int]
-"""A scalar parameter: its name and its medium's index (0 where it belongs to no medium)."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The static shape of a model: which scalar stands where, and which forms are computed."""
-
-    interval: tuple[Slot, ...]
-    positive: tuple[Slot, ...]
-    adstock: tuple[str, ...]  # per medium
-    saturation: tuple[str, ...]
-    lags: int
-    normalized: bool
-    channels: int  # paid media; the others are organic
-    prior_on: str
-    signed: bool  # effects may be negative (normal priors)
-    geos: int
-    times: int  # periods, filled up to a whole number of quarters
-    linear: int  # columns of the baseline
-    student_t: bool
-
-    @property
-    def media(self) -> int:
-        return len(self.adstock)
-
-    @property
-    def hierarchical(self) -> bool:
-        return self.geos > 1
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Length of each block of the position vector, in order."""
-        return {
-            "interval": len(self.interval),
-            "positive": len(self.positive),
-            "effect": self.media,
-            "sigma": 1,
-            "z": self.geos * self.media if self.hierarchical else 0,
-            "linear": (self.linear + self.geos * self.hierarchical) if self.student_t else 0,
-        }
-
-    @property
-    def dimension(self) -> int:
-        """Length of the position vector."""
-        return sum(self.sizes.values())
-
-    def slots(self, name: str) -> list[int]:
-        """Where a parameter's scalars stand in (interval, positive), in the order of media."""
-        every = [*self.interval, *self.positive]
-        return sorted((i for i, s in enumerate(every) if s[0] == name), key=lambda i: every[i][1])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The parameters in `interval` and `positive`."""
-        return tuple(dict.fromkeys(name for name, _ in (*self.interval, *self.positive)))
-
-    def owners(self, name: str) -> tuple[int, ...]:
-        """The media that have the parameter, ascending."""
-        return tuple(sorted(m for n, m in (*self.interval, *self.positive) if n == name))
 
 
 class Design(NamedTuple):
@@ -158,7 +99,7 @@ def design(
         largest = exposure.max(axis=(0, 1))
         units = Units(float(np.abs(outcome).max()) or 1.0, np.where(largest > 0, largest, 1.0))
     columns, names, priors = _baseline(market, model, seen)
-    layout = _layout(market, model, media, len(names))
+    layout = layout_of(market, model, media, len(names))
     y = outcome / units.outcome_scale
     mean = np.array([prior.a for prior in priors])
     spread = np.array([prior.b for prior in priors])
@@ -169,7 +110,7 @@ def design(
     basis = (scaled @ vectors / np.sqrt(eigen)).T if not layout.hierarchical else np.zeros((0, 0))
     effect = effect_priors(model, market)
     inside, above = (
-        [_prior(model, s, media) for s in t] for t in (layout.interval, layout.positive)
+        [own_prior(model, s, media) for s in t] for t in (layout.interval, layout.positive)
     )
     pull, root, sigma = _linear(columns, y, mean, spread, layout)
     numbers = Design(
@@ -281,59 +222,6 @@ def standardized(x: Float[np.ndarray, "geo time"], seen: int) -> Float[np.ndarra
     """A control with mean 0 and standard deviation 1 over all geos and the periods seen."""
     spread = x[:, :seen].std()
     return (x - x[:, :seen].mean()) / (spread if spread > 0 else 1.0)
-
-
-def _layout(market: MarketData, model: Model, media: tuple[str, ...], linear: int) -> Layout:
-    forms = [(model.adstock_of(m), model.saturation_of(m)) for m in media]
-    owned = [adstock.PARAMETERS[a] + saturation.PARAMETERS[s] for a, s in forms]
-    order = dict.fromkeys(name for form in _FORMS for name in form)
-    slots = [(name, i) for name in order for i in range(len(media)) if name in owned[i]]
-    if market.n_geos > 1:
-        slots += [("eta", i) for i in range(len(media))] + [("tau", 0)]
-    if model.noise == "student_t":
-        slots.append(("nu", 0))
-    support = {slot: _prior(model, slot, media).support for slot in slots}
-    for slot, where in support.items():
-        if where == "real" or (slot[0] in ("alpha", "exponent") and where != "interval"):
-            prior = _prior(model, slot, media)
-            raise ModelError(f"The prior of {slot[0]} cannot be {prior.label}: wrong support.")
-    return Layout(
-        interval=tuple(s for s in slots if support[s] == "interval"),
-        positive=tuple(s for s in slots if support[s] == "positive"),
-        adstock=tuple(a for a, _ in forms),
-        saturation=tuple(s for _, s in forms),
-        lags=model.lags,
-        normalized=model.normalized,
-        channels=market.n_channels,
-        prior_on=model.prior_on,
-        signed=effect_priors(model, market)[0].support == "real",
-        geos=market.n_geos,
-        times=market.n_observed + -market.n_observed % QUARTER,
-        linear=linear,
-        student_t=model.noise == "student_t",
-    )
-
-
-_FORMS = (*adstock.PARAMETERS.values(), *saturation.PARAMETERS.values())
-
-
-def _prior(model: Model, slot: Slot, media: tuple[str, ...]) -> Prior:
-    name, index = slot
-    return model.prior(name, media[index] if name not in ("tau", "nu") else None)
-
-
-def effect_priors(model: Model, market: MarketData) -> list[Prior]:
-    """Of each medium's effect; all on positive numbers, or all on the real line."""
-    priors = [model.prior("effect", c) for c in market.channels]
-    priors += [model.prior("organic", o) for o in market.organic_names]
-    if not priors:
-        raise ModelError("The market has no media; name at least one spend or organic column.")
-    if len({p.support for p in priors}) > 1 or priors[0].support == "interval":
-        raise ModelError(
-            "Effects need priors that are all positive (half_normal, log_normal, gamma) or all "
-            f"normal, not {', '.join(sorted({p.label for p in priors}))}."
-        )
-    return priors
 
 
 def _warps(priors: list[Prior], effect: list[Prior]) -> Warp:

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from channelwise.response.density import media_gain, media_response
-from channelwise.response.design import Design, Layout, Problem, Units, design
+from channelwise.response.design import Design, Problem, Units, design
+from channelwise.response.layout import Layout
 from channelwise.response.market import MarketData
+from channelwise.response.media import media_gain, media_response
 from channelwise.response.posterior import Posterior
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from channelwise.response.density import packed, packed_size
-from channelwise.response.design import Design, Layout
+from channelwise.response.design import Design
+from channelwise.response.layout import Layout
 
 CHUNK = 50
 """Iterations of one call of the compiled program."""

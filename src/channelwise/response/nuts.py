@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array
 
 from channelwise.response.density import log_density
-from channelwise.response.design import Design, Layout, Problem
+from channelwise.response.design import Design, Problem
+from channelwise.response.layout import Layout
 from channelwise.response.sampling import Adaptation, Samples
 
 

@@ -4,10 +4,11 @@ import numpy as np
 from jaxtyping import Float
 
 from channelwise.response.assemble import assemble
-from channelwise.response.density import media_gain, media_response
-from channelwise.response.design import Problem, Units, design, effect_priors
+from channelwise.response.design import Problem, Units, design
 from channelwise.response.effects import per_draw
+from channelwise.response.layout import effect_priors
 from channelwise.response.market import MarketData
+from channelwise.response.media import media_gain, media_response
 from channelwise.response.mmm import Model
 from channelwise.response.posterior import Posterior
 
