@@ -274,6 +274,13 @@ def test_carry_in_before_the_window_counts_in_the_first_periods():
     np.testing.assert_array_equal(cut[..., :20], lagged[..., 10:30])
 
 
+def test_a_column_of_the_baseline_may_have_a_prior_of_its_own():
+    given = {"event": {"e0": Prior("normal", 0.1, 0.05)}, "trend": Prior("normal", 0, 0.2)}
+    problem = design(market(events=2), Model(priors=given))
+    spread = dict(zip(problem.linear_names, problem.design.spread, strict=True))
+    assert spread["e0"] == 0.05 and spread["e1"] == 0.3 and spread["trend"] == 0.2
+
+
 def test_next_week_has_the_shape_of_this_week_until_the_quarter_ends():
     layouts = {weeks: design(market(times=weeks), Model()).layout for weeks in (27, 38, 39, 40)}
     assert layouts[27] == layouts[38] == layouts[39] != layouts[40]
@@ -287,6 +294,10 @@ def test_next_week_has_the_shape_of_this_week_until_the_quarter_ends():
         (lambda: Model(knots=3), "knots must lie between 0 and 0 without trend='knots', not 3"),
         (lambda: Model(priors={"alfa": Prior("beta", 1, 1)}), "No prior is called 'alfa'"),
         (lambda: design(market(), Model(adstock={"tv": "none"})), "no medium called 'tv'"),
+        (
+            lambda: design(market(), Model(priors={"event": {"x": Prior("normal", 0, 1)}})),
+            "no column of the baseline called 'x', which event names",
+        ),
         (lambda: design(market(times=7), Model()), "7 periods with an outcome are too few"),
         (
             lambda: design(market(), Model(priors={"alpha": Prior("gamma", 1, 1)})),

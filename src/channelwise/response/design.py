@@ -86,7 +86,6 @@ def design(
             there are too few periods.
     """
     media = (*market.channels, *market.organic_names)
-    _check_names(model, media)
     if market.n_observed < 8:
         raise ModelError(
             f"{market.n_observed} periods with an outcome are too few; give 8 or more."
@@ -99,6 +98,7 @@ def design(
         largest = exposure.max(axis=(0, 1))
         units = Units(float(np.abs(outcome).max()) or 1.0, np.where(largest > 0, largest, 1.0))
     columns, names, priors = _baseline(market, model, seen)
+    _check_names(model, media, names)
     layout = layout_of(market, model, media, len(names))
     y = outcome / units.outcome_scale
     mean = np.array([prior.a for prior in priors])
@@ -155,13 +155,18 @@ def _filled(numbers: Design) -> Design:
     return numbers._replace(**filled, columns=columns)
 
 
-def _check_names(model: Model, media: tuple[str, ...]) -> None:
-    for given in (model.adstock, model.saturation, *model.priors.values()):
-        unknown = set() if isinstance(given, str | Prior) else set(given) - set(media)
+def _check_names(model: Model, media: tuple[str, ...], columns: tuple[str, ...]) -> None:
+    """Mappings name media, or columns of the baseline, that the market has."""
+    linear = ("intercept", "trend", "seasonality", "control", "event")
+    given = {"adstock": model.adstock, "saturation": model.saturation, **model.priors}
+    for name, what in given.items():
+        there = columns if name in linear else media
+        unknown = set() if isinstance(what, str | Prior) else set(what) - set(there)
         if unknown:
+            kind = "column of the baseline" if name in linear else "medium"
             raise ModelError(
-                f"The market has no medium called {sorted(unknown)[0]!r}; "
-                f"it has {', '.join(media)}."
+                f"The market has no {kind} called {sorted(unknown)[0]!r}, which {name} names; "
+                f"it has {', '.join(there)}."
             )
     if model.prior("sigma").support != "positive":
         raise ModelError("The prior of sigma must live on positive numbers.")

@@ -71,8 +71,9 @@ class Model:
         saturation: form of the diminishing return, likewise ("michaelis_menten" if left out).
         prior_on: what the prior named "effect" is about, for the paid channels: the coefficient
             β, the ROI, the marginal ROI, or the share of the outcome.
-        priors: by parameter name, in place of `DEFAULT_PRIORS`; for parameters of media also a
-            mapping from medium to prior, e.g. `{"effect": {"tv": Prior("log_normal", 0, 0.3)}}`.
+        priors: by parameter name, in place of `DEFAULT_PRIORS`; also a mapping from medium, or
+            from the column of a baseline's parameter, to prior, such as
+            `{"effect": {"tv": Prior("log_normal", 0, 0.3)}}`.
         trend: "none", "linear" or "knots".
         knots: number of inner knots of a "knots" trend, where its slope may change.
         seasonality: order of the yearly Fourier series, 0 for none.
