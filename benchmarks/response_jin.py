@@ -102,7 +102,7 @@ def cell(x: np.ndarray) -> str:
 
 
 def overall(rows: np.ndarray) -> str:
-    """Root mean square of the relative bias, its Monte-Carlo variance taken off; coverage of 90 %."""
+    """Root mean square of the relative bias less its Monte-Carlo variance; coverage of 90 %."""
     x = rows[:, : len(NAMES)]
     off = (x[..., 1] - x[..., 0]) / x[..., 0]
     square = off.mean(axis=0) ** 2 - off.var(axis=0, ddof=1) / len(off)
