@@ -53,7 +53,7 @@ def test_a_fit_ends_in_a_report_and_its_table_of_roi(here, capsys):
     assert "usable: 80 weeks" in out
     assert "succeeded" in err + out
     header, tv, search = out[out.index("channel ") :].splitlines()[:3]
-    assert "ROI  " in header and "marginal ROI, 90 %" in header
+    assert "90 % of ROI" in header and "90 % of marginal ROI" in header
     assert tv.startswith("TV ") and search.startswith("Search ")
     page = (run_folder() / "report.html").read_text()
     assert all(word in page for word in ("Response curves", "TV", "cost of tv"))
@@ -75,7 +75,7 @@ def test_a_failed_gate_shows_no_roi_says_what_to_do_and_fails(here, capsys):
     assert not [r["name"] for r in found["results"] if "roi_" in r["name"][:5]]
     for shown in ("ROI and marginal ROI", "Response curves", "Share of the outcome"):
         assert shown not in out
-    assert "marginal ROI, 90 %" not in page
+    assert "90 % of marginal ROI" not in page
     assert not run_folder("walk").exists()
 
 
