@@ -3,12 +3,15 @@
     python benchmarks/response_recovery.py pymc-logistic DATA.csv results
     python benchmarks/response_recovery.py table DATA.csv results
 
-Inputs are date, spend (x1 to x4), two controls (c1, c2) and y; the columns of true contributions
-are read by `table` alone. Every tool runs with its own default priors:
+Inputs are date, spend (x1, x2, ...), controls (c1, c2, ...) and y; the columns of true
+contributions are read by `table` alone. Every tool runs with its own default priors, and these are
+not of one kind: on coefficients in our first two and in PyMC-Marketing, on the ROI in our third
+and in Meridian.
 
 | name | model |
 |---|---|
 | channelwise, channelwise-hill | the default Model, and the same with the slope free |
+| channelwise-hill-roi | the slope free, and the prior of Meridian on the ROI |
 | pymc-logistic | PyMC-Marketing: geometric adstock of 9 weeks, logistic, two yearly modes |
 | pymc-michaelis_menten, pymc-hill | the same with the other saturations |
 | meridian | Meridian: geometric adstock, Hill of slope 1, ROI prior LogNormal(.2, .9), one knot |
@@ -17,6 +20,7 @@ are read by `table` alone. Every tool runs with its own default priors:
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +37,12 @@ def read(path: Path):
 
     frame = pd.read_csv(path, parse_dates=["date"])
     channels = [c for c in frame if c.startswith("x")]
-    return frame[["date", *channels, "c1", "c2", "y"]], channels
+    return frame[["date", *channels, *controls_of(frame), "y"]], channels
+
+
+def controls_of(frame) -> list[str]:
+    """c1, c2_price, ..., and not c1_effect, which is part of a truth."""
+    return [c for c in frame if re.match(r"c\d", c) and not c.endswith("_effect")]
 
 
 def truth(path: Path) -> np.ndarray:
@@ -44,24 +53,28 @@ def truth(path: Path) -> np.ndarray:
     return frame[[c for c in frame if c.startswith("contribution_")]].sum().to_numpy()
 
 
-def channelwise(saturation: str) -> Callable[..., Found]:
+def channelwise(**assumed: str) -> Callable[..., Found]:
     def run(frame, channels: list[str]) -> Found:
         from channelwise.response.diagnostics import convergence
+        from channelwise.response.examine import examine
         from channelwise.response.fit import fit
         from channelwise.response.market import MarketData
         from channelwise.response.mmm import Model
 
+        controls = controls_of(frame)
         market = MarketData(
             dates=frame["date"].to_numpy(),
             outcome=frame["y"].to_numpy()[None],
             spend=frame[channels].to_numpy()[None],
             channels=tuple(channels),
-            controls=frame[["c1", "c2"]].to_numpy()[None],
-            control_names=("c1", "c2"),
+            controls=frame[controls].to_numpy()[None],
+            control_names=tuple(controls),
         )
-        posterior = fit(market, Model(saturation=saturation))
+        posterior = fit(market, Model(**assumed))
         r_hat = max(float(convergence(x).rhat.max()) for x in posterior.draws.values())
         about = {"r_hat": r_hat, "divergences": int(posterior.statistics["diverging"].sum())}
+        gate = examine(posterior)
+        about["gate"] = {"failed": [v.check for v in gate.failures], "says": str(gate)}
         return posterior.draws["contribution"], about
 
     return run
@@ -82,7 +95,7 @@ def pymc(saturation: str) -> Callable[..., Found]:
             date_column="date",
             target_column="y",
             channel_columns=channels,
-            control_columns=["c1", "c2"],
+            control_columns=controls_of(frame),
             adstock=library.GeometricAdstock(l_max=9),
             saturation=curves[saturation](),
             yearly_seasonality=2,
@@ -118,11 +131,11 @@ def meridian(aks: bool) -> Callable[..., Found]:
         builder = NDArrayInputDataBuilder(kpi_type="revenue")
         days = frame["date"].dt.strftime("%Y-%m-%d").tolist()
         builder.time_coords = builder.media_time_coords = days
-        spend = frame[channels].to_numpy()[None]
+        spend, controls = frame[channels].to_numpy()[None], controls_of(frame)
         data = (
             builder.with_kpi(frame["y"].to_numpy()[None])
             .with_media(spend, spend, channels)
-            .with_controls(frame[["c1", "c2"]].to_numpy()[None], ["c1", "c2"])
+            .with_controls(frame[controls].to_numpy()[None], controls)
             .build()
         )
         fitted = model.Meridian(input_data=data, model_spec=spec.ModelSpec(enable_aks=aks))
@@ -141,8 +154,9 @@ def meridian(aks: bool) -> Callable[..., Found]:
 
 
 TOOLS: dict[str, Callable[..., Found]] = {
-    "channelwise": channelwise("michaelis_menten"),
-    "channelwise-hill": channelwise("hill"),
+    "channelwise": channelwise(),
+    "channelwise-hill": channelwise(saturation="hill"),
+    "channelwise-hill-roi": channelwise(saturation="hill", prior_on="roi"),
     **{f"pymc-{name}": pymc(name) for name in ("logistic", "michaelis_menten", "hill")},
     "meridian": meridian(False),
     "meridian-aks": meridian(True),
