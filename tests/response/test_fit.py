@@ -207,7 +207,7 @@ def test_geos_have_intercepts_and_factors():
 
 
 WRONG = {
-    "no medium called 'radio'; it has tv": Model(adstock={"radio": "none"}),
+    "no medium called 'radio'": Model(adstock={"radio": "none"}),
     "no medium called 'display'": Model(priors={"effect": {"display": Prior("gamma", 1, 1)}}),
     "sigma must live on positive": Model(priors={"sigma": Prior("normal", 0, 1)}),
     "control_1 must be normal": Model(priors={"control": Prior("gamma", 1, 1)}),
