@@ -161,23 +161,31 @@ def test_a_start_of_another_model_lends_its_units_alone(known, posterior):
 
 
 @pytest.mark.parametrize(
-    ("careful", "agree", "asked"),
-    [(None, True, 0), (None, False, 1), (True, True, 1), (False, False, 0)],
+    ("careful", "fast", "slow", "asked", "kept"),
+    [
+        (None, 1.005, 1.0, 0, 8),
+        (None, 1.3, 1.0, 1, 4),
+        (None, 1.3, 1.5, 1, 8),
+        (True, 1.3, 1.0, 1, 4),
+        (False, 1.3, 1.0, 0, 8),
+    ],
 )
-def test_nuts_takes_over_where_asked_or_where_chains_disagree(
-    known, posterior, monkeypatch, careful, agree, asked
+def test_nuts_is_tried_where_chains_disagree_and_kept_where_its_own_agree_better(
+    known, posterior, monkeypatch, careful, fast, slow, asked, kept
 ):
     calls = []
 
-    def instead(problem, *, seed):
-        calls.append(seed)
+    def instead(problem, *, draws, seed):
+        calls.append((draws, seed))
         return fitting.sample(problem, chains=4, draws=50, seed=seed, extensions=0)
 
     monkeypatch.setattr(fitting, "sample_carefully", instead)
-    monkeypatch.setattr(fitting, "_agree", lambda samples: agree)
+    monkeypatch.setattr(
+        fitting, "_disagreement", lambda samples: slow if len(samples.position) == 4 else fast
+    )
     found = fit(known.market, MODEL, seed=7, start=posterior, careful=careful)
-    assert calls == [7] * asked
-    assert found.n_chains == (4 if asked else 8)
+    assert calls == [(1000, 7)] * asked
+    assert found.n_chains == kept
 
 
 def test_forms_that_few_media_have_get_a_dimension_of_their_own():

@@ -6,7 +6,8 @@ import numpy as np
 from channelwise.response.assemble import assemble
 from channelwise.response.baseline import draw_baseline
 from channelwise.response.design import Problem, Units, design
-from channelwise.response.diagnostics import convergence
+from channelwise.response.diagnostics import rank_rhat
+from channelwise.response.effects import units_of
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
 from channelwise.response.nuts import sample_carefully
@@ -36,8 +37,8 @@ def fit(
         start: the posterior of an earlier fit of the same model (last week's, say), from which
             this one starts; it also lends its units, so that the parameters stay comparable.
         units: scales to keep, see `design.Units`.
-        careful: True to use NUTS in any case, False never to; by default NUTS takes over where the
-            fast sampler's chains do not agree.
+        careful: True to use NUTS in any case, False never to; by default NUTS tries where the fast
+            sampler's chains do not agree, and the draws that agree better are kept.
 
     Returns:
         Draws of every parameter, of contributions and of ROI, with the sampler's statistics.
@@ -48,7 +49,7 @@ def fit(
     """
     model = Model() if model is None else model
     if start is not None and units is None:
-        units = Units(float(start.state["outcome_scale"]), start.state["media_scale"])
+        units = units_of(start)
     with jax.enable_x64(True):
         problem = design(market, model, units)
         samples = _drawn(problem, chains, draws, seed, _adaptation(start, problem), careful)
@@ -89,7 +90,7 @@ def fit_many(
         many = sample_many(problems, chains=chains, draws=draws, seed=seed)
     fitted = []
     for i, (samples, problem) in enumerate(zip(many, problems, strict=True)):
-        if samples.diverging.any() or not _agree(samples):
+        if samples.diverging.any() or _disagreement(samples) > 1.01:
             fitted.append(fit(markets[i], model, chains=chains, draws=draws, seed=seed + i))
         else:
             fitted.append(_posterior(samples, problem, markets[i], model, seed + i))
@@ -106,7 +107,7 @@ def _drawn(
 ) -> Samples:
     """The fast sampler, with smaller steps where it diverged; NUTS where its chains disagree."""
     if careful:
-        return sample_carefully(problem, seed=seed)
+        return sample_carefully(problem, draws=-(-chains * draws // 4), seed=seed)
     for acceptance in ACCEPTANCES:
         samples = sample(
             problem, chains=chains, draws=draws, seed=seed, start=start, acceptance=acceptance
@@ -114,14 +115,15 @@ def _drawn(
         if not samples.diverging.any():
             break
         start = samples.adaptation
-    if careful is None and not _agree(samples):
-        return sample_carefully(problem, seed=seed)
+    if careful is None and _disagreement(samples) > 1.01:
+        slow = sample_carefully(problem, draws=-(-chains * draws // 4), seed=seed)
+        return min(samples, slow, key=_disagreement)
     return samples
 
 
-def _agree(samples: Samples) -> bool:
-    """R-hat at most 1.01 in every coordinate."""
-    return bool(convergence(samples.position).rhat.max() <= 1.01)
+def _disagreement(samples: Samples) -> float:
+    """The largest R-hat of any coordinate."""
+    return float(np.nan_to_num(rank_rhat(samples.position), nan=np.inf).max())
 
 
 def _adaptation(start: Posterior | None, problem: Problem) -> Adaptation | None:

@@ -67,7 +67,7 @@ def sample(
     draws: int = 500,
     seed: int = 0,
     start: Adaptation | None = None,
-    extensions: int = 3,
+    extensions: int = 4,
     acceptance: float = ACCEPTANCES[0],
 ) -> Samples:
     """Draws from the posterior of a problem by cross-chain HMC.
@@ -115,7 +115,7 @@ def sample_many(
         raise ValueError(f"sample_many needs problems of one layout, not of {len(layouts)}.")
     data = jax.tree.map(lambda *x: np.stack(x), *(problem.design for problem in problems))
     samplers = [
-        _sampler(problem, chains, draws, seed + i, None, 3, ACCEPTANCES[0])
+        _sampler(problem, chains, draws, seed + i, None, 4, ACCEPTANCES[0])
         for i, problem in enumerate(problems)
     ]
     requests = [next(sampler) for sampler in samplers]

@@ -38,7 +38,7 @@ def check_table(table: Table, roles: Roles, conversions: bool) -> tuple[Roles, G
     roles = roles.without(constant)
     findings += _size(table, roles, grid)
     _stop(findings, roles)
-    return roles, grid, findings + check_units(table, roles, grid)
+    return roles, grid, findings + check_units(table, roles, grid, conversions)
 
 
 def _stop(findings: list[Finding], roles: Roles) -> None:

@@ -14,8 +14,8 @@ _FEW = 3
 """Values needed on either side of a jump."""
 
 
-def check_units(table: Table, roles: Roles, grid: Grid) -> list[Finding]:
-    """Scales that jump over time, and spend that does not go with the outcome.
+def check_units(table: Table, roles: Roles, grid: Grid, conversions: bool) -> list[Finding]:
+    """Scales that jump over time, and spend that does not go with an outcome in currency.
 
     A channel that has exposure is judged by its cost per exposure, which a campaign's start or end
     does not change.
@@ -25,7 +25,7 @@ def check_units(table: Table, roles: Roles, grid: Grid) -> list[Finding]:
         findings += _jump(table, grid, column, roles.exposure.get(channel))
     for column in roles.columns("organic"):
         findings += _jump(table, grid, column)
-    return findings + _scaled(table, roles)
+    return findings + _scaled(table, roles, conversions)
 
 
 def _jump(table: Table, grid: Grid, column: str, per: str | None = None) -> list[Finding]:
@@ -90,7 +90,7 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(values[np.nan_to_num(values) > 0]))
 
 
-def _scaled(table: Table, roles: Roles) -> list[Finding]:
+def _scaled(table: Table, roles: Roles, conversions: bool) -> list[Finding]:
     """Spend that is no money, or in another unit than the revenue."""
     spend = np.stack([table.numbers(c).values for c in roles.channels.values()])
     total, returned = spend.sum(), np.nansum(table.numbers(roles.column("outcome")).values)
@@ -100,7 +100,7 @@ def _scaled(table: Table, roles: Roles) -> list[Finding]:
             "be per scaled unit, not per unit of currency; give the amounts spent if you can."
         )
         return [warning("scaled-spend", message)]
-    if total > returned > 0:
+    if total > returned > 0 and not conversions:
         message = (
             f"The spend ({total:.3g} in all) exceeds the outcome ({returned:.3g}): are both in the "
             "same unit, not one in thousands?"
