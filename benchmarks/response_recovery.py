@@ -5,13 +5,14 @@
 
 Inputs are date, spend (x1, x2, ...), controls (c1, c2, ...) and y; the columns of true
 contributions are read by `table` alone. Every tool runs with its own default priors, and these are
-not of one kind: on coefficients in our first two and in PyMC-Marketing, on the ROI in our third
+not of one kind: on coefficients in our first two and in PyMC-Marketing, on the ROI in our others
 and in Meridian.
 
 | name | model |
 |---|---|
 | channelwise, channelwise-hill | the default Model, and the same with the slope free |
 | channelwise-hill-roi | the slope free, and the prior of Meridian on the ROI |
+| channelwise-knots | the same with 12 knots in the trend, as the gate advises where errors linger |
 | pymc-logistic | PyMC-Marketing: geometric adstock of 9 weeks, logistic, two yearly modes |
 | pymc-michaelis_menten, pymc-hill | the same with the other saturations |
 | meridian | Meridian: geometric adstock, Hill of slope 1, ROI prior LogNormal(.2, .9), one knot |
@@ -53,7 +54,7 @@ def truth(path: Path) -> np.ndarray:
     return frame[[c for c in frame if c.startswith("contribution_")]].sum().to_numpy()
 
 
-def channelwise(**assumed: str) -> Callable[..., Found]:
+def channelwise(**assumed: str | int) -> Callable[..., Found]:
     def run(frame, channels: list[str]) -> Found:
         from channelwise.response.diagnostics import convergence
         from channelwise.response.examine import examine
@@ -157,6 +158,7 @@ TOOLS: dict[str, Callable[..., Found]] = {
     "channelwise": channelwise(),
     "channelwise-hill": channelwise(saturation="hill"),
     "channelwise-hill-roi": channelwise(saturation="hill", prior_on="roi"),
+    "channelwise-knots": channelwise(saturation="hill", prior_on="roi", trend="knots", knots=12),
     **{f"pymc-{name}": pymc(name) for name in ("logistic", "michaelis_menten", "hill")},
     "meridian": meridian(False),
     "meridian-aks": meridian(True),
