@@ -365,6 +365,8 @@ def test_spend_beyond_the_revenue_and_scaled_spend_are_doubted(tmp_path):
     table["revenue"] = [value / 1000 for value in table["revenue"]]
     _, findings = files.read(tmp_path, table)
     assert "exceeds the outcome" in files.one(findings, "units").message
+    counted = files.read(tmp_path, table, outcome_kind="conversions", value_per_conversion=1000.0)
+    assert "units" not in files.codes(counted[1])
     table = files.columns()
     for name in ("tv_spend", "radio_spend"):
         table[name] = [value / max(table[name]) for value in table[name]]
