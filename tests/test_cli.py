@@ -9,7 +9,7 @@ import pytest
 
 from channelwise import cli
 
-COMMANDS = ["run", "sweep", "report", "list", "describe", "refresh", "predict"]
+COMMANDS = ["run", "sweep", "report", "list", "describe", "refresh", "predict", "check", "fit"]
 
 
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess:

@@ -67,7 +67,7 @@ def _chunk(
     target: Float[Array, ""],
     data: Design,
     layout: Layout,
-    max_steps: int = 256,
+    max_steps: int = 100,
 ) -> tuple[Tuning, Trace]:
     """CHUNK iterations of all chains; the step size adapts where `adapt` is 1."""
     gradients = packed(layout)
@@ -115,7 +115,7 @@ def _chunk_many(
     target: Float[Array, " problem"],
     data: Design,
     layout: Layout,
-    max_steps: int = 256,
+    max_steps: int = 100,
 ) -> tuple[Tuning, Trace]:
     """`chunk` for many problems of one layout: every argument has a leading axis of problems."""
     one = functools.partial(_chunk, layout=layout, max_steps=max_steps)
