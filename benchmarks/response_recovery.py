@@ -75,7 +75,11 @@ def channelwise(**assumed: str | int) -> Callable[..., Found]:
         r_hat = max(float(convergence(x).rhat.max()) for x in posterior.draws.values())
         about = {"r_hat": r_hat, "divergences": int(posterior.statistics["diverging"].sum())}
         gate = examine(posterior)
-        about["gate"] = {"failed": [v.check for v in gate.failures], "says": str(gate)}
+        about["gate"] = {
+            "failed": [v.check for v in gate.failures],
+            "caution": [v.check for v in gate.cautions],
+            "says": str(gate),
+        }
         return posterior.draws["contribution"], about
 
     return run
@@ -126,6 +130,8 @@ def meridian(aks: bool) -> Callable[..., Found]:
     def run(frame, channels: list[str]) -> Found:
         import arviz as az
         from meridian.analysis.analyzer import Analyzer
+        from meridian.analysis.review.results import Status
+        from meridian.analysis.review.reviewer import ModelReviewer
         from meridian.data.nd_array_input_data_builder import NDArrayInputDataBuilder
         from meridian.model import model, spec
 
@@ -141,13 +147,25 @@ def meridian(aks: bool) -> Callable[..., Found]:
         )
         fitted = model.Meridian(input_data=data, model_spec=spec.ModelSpec(enable_aks=aks))
         fitted.sample_posterior(n_chains=4, n_adapt=1000, n_burnin=500, n_keep=1000, seed=1)
+        fitted.sample_prior(500, seed=1)
         result = fitted.inference_data
         names = ["alpha_m", "ec_m", "roi_m", "sigma", "gamma_c", "knot_values"]
-        roi = np.asarray(Analyzer(model_context=fitted.model_context, inference_data=result).roi())
+        fit = {"model_context": fitted.model_context, "inference_data": result}
+        roi, review = np.asarray(Analyzer(**fit).roi()), ModelReviewer(**fit).run()
+
+        def checks(status: Status) -> list[str]:
+            found = [r for r in review.results if r.case.status is status]
+            return [type(r).__name__.removesuffix("CheckResult") for r in found]
+
         about = {
             "r_hat": float(az.rhat(result, var_names=names).to_array().max()),
             "divergences": int(result.sample_stats["diverging"].sum()),
             "knots": int(result.posterior["knot_values"].shape[-1]),
+            "gate": {
+                "failed": checks(Status.FAIL),
+                "caution": checks(Status.REVIEW),
+                "says": f"{review.summary_message} Health score {review.health_score:.0f}.",
+            },
         }
         return roi * spend[0].sum(0), about
 
