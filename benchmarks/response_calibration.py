@@ -1,6 +1,7 @@
 """Is the response engine calibrated? Simulation-based calibration over hundreds of markets.
 
     python benchmarks/response_calibration.py hard --markets 500 --results results
+    python benchmarks/response_calibration.py figure --results results --figure ranks.png
 
 One market's media stay. Each case draws all parameters from the prior, an outcome from them, fits
 that outcome with `fit` as a user would, and asks where the truth ranks among 199 draws of the
@@ -30,8 +31,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from channelwise.response.calibration import chi_square_p, ecdf_p, interval_coverage, ranks
+from channelwise.response.calibration import (
+    chi_square_p,
+    ecdf_band,
+    ecdf_p,
+    interval_coverage,
+    ranks,
+)
 from channelwise.response.design import Units, design
 from channelwise.response.diagnostics import convergence
 from channelwise.response.effects import Effects
@@ -169,12 +177,46 @@ def spread(shares: np.ndarray, error: float) -> str:
     return f"{ends} ± {error:.1f}"
 
 
+def kept_cases(folder: Path, name: str) -> int:
+    path = folder / f"calibration_{name}.npz"
+    return len(np.load(path)["rows"]) if path.exists() else 0
+
+
+def figure(folder: Path, path: Path) -> None:
+    """How far the ranks' distribution functions stray from uniform, all scalars, with their band.
+
+    The band holds all scalars of a panel together with a probability of 95 % (Bonferroni).
+    """
+    names = [name for name in MODELS if kept_cases(folder, name) >= 100]
+    page = Figure(figsize=(2.6 * len(names), 2.9), layout="constrained")
+    page.suptitle("Ranks of the truth stay within the band of uniform ranks")
+    for axes, name in zip(np.ravel(page.subplots(1, len(names), sharey=True)), names, strict=True):
+        with np.load(folder / f"calibration_{name}.npz") as kept:
+            rows = kept["rows"]
+        found = ranks(
+            np.moveaxis(rows[:, :-1, 1:], 2, 0), rows[:, :-1, 0], np.random.default_rng(0)
+        )
+        band = ecdf_band(len(rows), BINS, 1 - 0.05 / found.shape[1])
+        steps = found * BINS // (DRAWS + 1)
+        share = np.array([(steps <= k).mean(axis=0) for k in range(BINS)])
+        axes.fill_between(
+            band.share, band.low - band.share, band.high - band.share, color="#d5d8dd", lw=0
+        )
+        axes.plot(band.share, share - band.share[:, None], color="#0072b2", lw=0.7, alpha=0.7)
+        axes.set(title=f"{name}: {len(rows)} markets", xlabel="share of the ranks")
+    page.axes[0].set_ylabel("distribution function − uniform")
+    page.savefig(path, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", choices=list(MODELS))
+    parser.add_argument("model", choices=[*MODELS, "figure"])
     parser.add_argument("--markets", type=int, default=500)
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--figure", type=Path, default=Path("calibration.png"))
     options = parser.parse_args()
+    if options.model == "figure":
+        return figure(options.results, options.figure)
     options.results.mkdir(parents=True, exist_ok=True)
     path = options.results / f"calibration_{options.model}.npz"
     run(options.model, options.markets, path)

@@ -19,6 +19,7 @@ from channelwise.response.design import design
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
 from channelwise.response.priors import Prior
+from scipy_priors import frozen
 
 
 def market(*, geos=1, times=24, channels=2, organic=0, controls=1, events=0, seed=0):
@@ -40,17 +41,6 @@ def market(*, geos=1, times=24, channels=2, organic=0, controls=1, events=0, see
         geos=tuple(f"g{i}" for i in range(geos)) if geos > 1 else ("national",),
         population=rng.uniform(1e4, 1e5, geos) if geos > 1 else None,
     )
-
-
-def scipy_prior(prior: Prior):
-    return {
-        "normal": lambda: stats.norm(prior.a, prior.b),
-        "half_normal": lambda: stats.halfnorm(scale=prior.a),
-        "log_normal": lambda: stats.lognorm(prior.b, scale=np.exp(prior.a)),
-        "gamma": lambda: stats.gamma(prior.a, scale=1 / prior.b),
-        "beta": lambda: stats.beta(prior.a, prior.b),
-        "uniform": lambda: stats.uniform(prior.a, prior.b - prior.a),
-    }[prior.family]()
 
 
 def shifted(x, lags):
@@ -103,7 +93,7 @@ def oracle(m: MarketData, model: Model, problem, values, position):
         own = {n: float(x[layout.owners(n).index(i)]) for n, x in named.items()
                if i in layout.owners(n) and n not in ("tau", "nu")}  # fmt: skip
         for name, value in own.items():
-            total += scipy_prior(model.prior(name, medium)).logpdf(value)
+            total += frozen(model.prior(name, medium)).logpdf(value)
         weights = brute_weights(model.adstock_of(medium), own, model.lags, model.normalized)
         carried = np.stack([weights @ shifted(exposure[g, :, i], model.lags) for g in range(G)])
         curve = brute_curve(model.saturation_of(medium), carried, own)
@@ -116,7 +106,7 @@ def oracle(m: MarketData, model: Model, problem, values, position):
         reach = float(np.sum(curve.sum(axis=1) * factor * size))
         assert beta[i] * reach == pytest.approx(float(values.total[i]), rel=1e-9)
         if i >= m.n_channels:
-            total += scipy_prior(model.prior("organic", medium)).logpdf(beta[i])
+            total += frozen(model.prior("organic", medium)).logpdf(beta[i])
             continue
         spend = m.spend[:, :, i].sum()
         if model.prior_on == "marginal_roi":
@@ -126,18 +116,18 @@ def oracle(m: MarketData, model: Model, problem, values, position):
         roi = m.value * reach / spend
         kinds = {"coefficient": 1.0, "contribution": reach / m.outcome.sum()}
         h = kinds.get(model.prior_on, roi)
-        total += scipy_prior(model.prior("effect", medium)).logpdf(h * beta[i]) + np.log(h)
-    total += scipy_prior(model.prior("sigma")).logpdf(sigma)
+        total += frozen(model.prior("effect", medium)).logpdf(h * beta[i]) + np.log(h)
+    total += frozen(model.prior("sigma")).logpdf(sigma)
     Z = data.columns[:, :T].reshape(G * T, -1)
     r = (y - contributions).reshape(-1)
     tau = float(named["tau"][0]) if G > 1 else 0.0
     if G > 1:
         z = np.asarray(position[layout.dimension - G * len(media) :])
-        total += stats.norm.logpdf(z).sum() + scipy_prior(model.prior("tau")).logpdf(tau)
+        total += stats.norm.logpdf(z).sum() + frozen(model.prior("tau")).logpdf(tau)
     if layout.student_t:
         linear, nu = np.asarray(values.linear), float(named["nu"][0])
         total += stats.norm(data.mean, data.spread).logpdf(linear).sum()
-        total += scipy_prior(model.prior("nu")).logpdf(nu)
+        total += frozen(model.prior("nu")).logpdf(nu)
         total += stats.t(nu, Z @ linear, sigma).logpdf(r).sum()
     else:
         cov = sigma**2 * np.eye(G * T) + (Z * data.spread**2) @ Z.T

@@ -12,6 +12,7 @@ from channelwise.response.mmm import EFFECT_PRIORS, Model
 from channelwise.response.prior import prior_draws
 from channelwise.response.priors import Prior
 from channelwise.response.simulate import family_market
+from scipy_priors import frozen
 
 DRAWS = 2000
 MARKET = family_market(4, weeks=40, channels=2, organic=1, controls=1, lags=3, before=5).market
@@ -19,21 +20,10 @@ GEO = family_market(5, weeks=20, channels=2, controls=1, geos=3, lags=3).market
 SHAPE = {"lags": 3, "seasonality": 1}
 
 
-def scipys(p: Prior):
-    return {
-        "normal": lambda: stats.norm(p.a, p.b),
-        "half_normal": lambda: stats.halfnorm(scale=p.a),
-        "log_normal": lambda: stats.lognorm(p.b, scale=np.exp(p.a)),
-        "gamma": lambda: stats.gamma(p.a, scale=1 / p.b),
-        "beta": lambda: stats.beta(p.a, p.b),
-        "uniform": lambda: stats.uniform(p.a, p.b - p.a),
-    }[p.family]()
-
-
 def follows(draws: np.ndarray, prior: Prior) -> None:
     """Every column of the draws looks like the prior."""
     for column in draws.reshape(len(draws), -1).T:
-        assert stats.kstest(column, scipys(prior).cdf).pvalue > 1e-4
+        assert stats.kstest(column, frozen(prior).cdf).pvalue > 1e-4
 
 
 def quantity(effects: Effects, prior_on: str) -> np.ndarray:

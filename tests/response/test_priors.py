@@ -21,6 +21,7 @@ from channelwise.response.priors import (
     rise,
     warp,
 )
+from scipy_priors import frozen
 
 PRIORS = [
     Prior("normal", 2, 3),
@@ -37,17 +38,6 @@ PRIORS = [
 ]
 ids = [prior.label for prior in PRIORS]
 every_prior = pytest.mark.parametrize("prior", PRIORS, ids=ids)
-
-
-def scipys(p: Prior):
-    return {
-        "normal": lambda: stats.norm(p.a, p.b),
-        "half_normal": lambda: stats.halfnorm(scale=p.a),
-        "log_normal": lambda: stats.lognorm(p.b, scale=np.exp(p.a)),
-        "gamma": lambda: stats.gamma(p.a, scale=1 / p.b),
-        "beta": lambda: stats.beta(p.a, p.b),
-        "uniform": lambda: stats.uniform(p.a, p.b - p.a),
-    }[p.family]()
 
 
 def spread_out(numbers, n: int):
@@ -73,21 +63,21 @@ def mapped(p: Prior, e):
 @every_prior
 def test_quantiles_and_bounds_are_scipys(prior):
     p = np.array([1e-6, 0.05, 0.5, 0.95, 1 - 1e-6])
-    np.testing.assert_allclose(prior.quantile(p), scipys(prior).ppf(p), rtol=1e-9)
-    np.testing.assert_allclose(prior.bounds, scipys(prior).support())
+    np.testing.assert_allclose(prior.quantile(p), frozen(prior).ppf(p), rtol=1e-9)
+    np.testing.assert_allclose(prior.bounds, frozen(prior).support())
 
 
 @every_prior
 def test_samples_follow_the_prior_in_any_shape(prior):
     drawn = prior.sample(np.random.default_rng(0), (20, 100))
     assert drawn.shape == (20, 100)
-    assert stats.kstest(drawn.ravel(), scipys(prior).cdf).pvalue > 1e-3
+    assert stats.kstest(drawn.ravel(), frozen(prior).cdf).pvalue > 1e-3
     assert np.ndim(prior.sample(np.random.default_rng(0))) == 0
 
 
 @every_prior
 def test_the_scale_is_a_typical_size(prior):
-    low, middle, high = scipys(prior).ppf([0.1587, 0.5, 0.8413])
+    low, middle, high = frozen(prior).ppf([0.1587, 0.5, 0.8413])
     half = (high - low) / 2
     assert prior.scale == pytest.approx(half if prior.support == "real" else max(half, middle))
 
@@ -96,7 +86,7 @@ def test_the_scale_is_a_typical_size(prior):
 def test_standard_normal_coordinates_give_nearly_the_prior(prior):
     e = np.linspace(-4, 4, 201)
     x, _ = mapped(prior, e)
-    assert np.abs(scipys(prior).cdf(x) - special.ndtr(e)).max() < 0.025
+    assert np.abs(frozen(prior).cdf(x) - special.ndtr(e)).max() < 0.025
 
 
 @every_prior
@@ -106,7 +96,7 @@ def test_the_density_of_a_coordinate_is_the_priors_times_the_slope(prior):
     slope = (mapped(prior, e + step)[0] - mapped(prior, e - step)[0]) / (2 * step)
     inside = (slope > 1e-6) & (slope < 1e6)  # where finite differences see anything
     assert inside.sum() > 20
-    expected = scipys(prior).logpdf(x) + np.log(np.where(inside, slope, 1.0))
+    expected = frozen(prior).logpdf(x) + np.log(np.where(inside, slope, 1.0))
     np.testing.assert_allclose(density[inside], expected[inside], atol=2e-4)
 
 
@@ -123,7 +113,7 @@ def test_kernels_of_several_priors_stand_side_by_side():
     with jax.enable_x64(True):
         found = np.asarray(log_positive(x, kernel(above)))
     np.testing.assert_allclose(
-        found, [scipys(p).logpdf(v) for p, v in zip(above, x, strict=True)], rtol=1e-12
+        found, [frozen(p).logpdf(v) for p, v in zip(above, x, strict=True)], rtol=1e-12
     )
 
 
@@ -165,7 +155,7 @@ def test_a_warp_always_rises(prior):
 def test_coordinates_stay_near_normal_over_the_usual_range_of_priors(prior):
     e = np.linspace(-3, 3, 121)
     x, _ = mapped(prior, e)
-    assert np.abs(scipys(prior).cdf(x) - special.ndtr(e)).max() < 0.05
+    assert np.abs(frozen(prior).cdf(x) - special.ndtr(e)).max() < 0.05
 
 
 def test_the_softplus_and_its_slope_are_exact_far_out_and_differentiate():
