@@ -29,6 +29,6 @@ def test_markets_fitted_side_by_side_agree_with_markets_fitted_alone(markets):
 
 
 def test_markets_of_different_shapes_are_refused_by_number(markets):
-    other = family_market(9, weeks=61, channels=2, controls=0).market
+    other = family_market(9, weeks=70, channels=2, controls=0).market
     with pytest.raises(ModelError, match="Market 2 differs in shape from market 0"):
         fit_many([*markets[:2], other], MODEL)

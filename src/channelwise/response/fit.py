@@ -70,7 +70,7 @@ def fit_many(
     chains did not agree, or diverged, is fitted again on its own.
 
     Args:
-        markets: with the same numbers of geos, periods and columns of each kind.
+        markets: with the same numbers of geos, quarters of periods and columns of each kind.
         model: one specification for all.
         chains: of each market.
         draws: a chain, to begin with.
