@@ -10,6 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
+import jax
 from matplotlib.figure import Figure
 
 from channelwise.response.diagnostics import convergence
@@ -34,6 +35,7 @@ def measured(**size) -> dict[str, float]:
     """Seconds of a first and a second fit, and what the second one's draws are worth."""
     market = family_market(1, **{**BASE, **size}).market
     seconds = []
+    jax.clear_caches()
     for seed in (0, 1):
         began = time.perf_counter()
         posterior = fit(market, Model(prior_on="roi"), seed=seed)
@@ -50,7 +52,9 @@ def measured(**size) -> dict[str, float]:
 
 def drawn(found: dict[str, dict[int, dict]]) -> Figure:
     figure = Figure(figsize=(9.6, 3.2), layout="constrained")
-    figure.suptitle("Cost grows in proportion to the data; compilation adds two to five seconds")
+    figure.suptitle(
+        "Cost grows about in proportion to the data; compilation adds one to three seconds"
+    )
     for axes, (name, rows) in zip(figure.subplots(1, 3), found.items(), strict=True):
         sizes = list(rows)
         for key, label, color in (
@@ -62,7 +66,7 @@ def drawn(found: dict[str, dict[int, dict]]) -> Figure:
         axes.minorticks_off()
         axes.set(xlabel=UNITS[name], ylabel="seconds")
         axes.grid(alpha=0.3)
-    figure.axes[0].legend(fontsize=7)
+    figure.axes[0].legend(fontsize=7, loc="upper left")
     return figure
 
 
