@@ -70,7 +70,7 @@ def test_means_and_spreads_agree_with_a_long_run_of_nuts(problem, fast):
 def test_draws_are_enough_and_statistics_stand_beside_them(problem, fast):
     chains, draws, dimension = fast.position.shape
     assert (chains, dimension) == (8, problem.layout.dimension)
-    assert is_enough(fast.position)
+    assert is_enough(convergence(fast.position))
     for statistic in (fast.energy, fast.acceptance, fast.diverging, fast.steps):
         assert statistic.shape == (chains, draws)
     assert fast.values.beta.shape == (chains, draws, 2)
@@ -101,7 +101,7 @@ def test_chains_from_far_away_find_the_same_posterior(run, fast, monkeypatch, ce
 def test_a_start_from_an_earlier_fit_skips_most_of_the_warm_up(run, fast):
     again = run(seed=5, start=fast.adaptation)
     assert again.warmup < fast.warmup
-    assert is_enough(again.position)
+    assert is_enough(convergence(again.position))
     for gaps in standardized_gaps(again, fast):
         assert np.abs(gaps).max() < 4.5
 
@@ -114,13 +114,13 @@ def test_a_start_serves_any_number_of_chains(run, fast):
 
 def test_draws_are_doubled_until_they_are_enough(run, fast):
     short = run(seed=7, start=fast.adaptation, draws=CHUNK, extensions=0)
-    assert short.position.shape[1] == CHUNK and not is_enough(short.position)
+    assert short.position.shape[1] == CHUNK and not is_enough(convergence(short.position))
     longer = run(seed=7, start=fast.adaptation, draws=CHUNK, extensions=1)
     assert longer.position.shape[1] == 2 * CHUNK
     np.testing.assert_array_equal(longer.position[:, :CHUNK], short.position)
     enough = run(seed=7, start=fast.adaptation, draws=CHUNK, extensions=6)
     half = enough.position[:, : enough.position.shape[1] // 2]
-    assert is_enough(enough.position) and not is_enough(half)
+    assert is_enough(convergence(enough.position)) and not is_enough(convergence(half))
 
 
 def test_draws_are_rounded_up_to_whole_chunks(run, fast):
@@ -131,13 +131,13 @@ def test_draws_are_rounded_up_to_whole_chunks(run, fast):
 def test_too_few_or_disagreeing_draws_are_not_enough():
     rng = np.random.default_rng(0)
     good = rng.standard_normal((8, 500, 3))
-    assert is_enough(good)
-    assert not is_enough(good[:, :50])
+    assert is_enough(convergence(good))
+    assert not is_enough(convergence(good[:, :50]))
     apart = good.copy()
     apart[0, :, 1] += 1.0
-    assert not is_enough(apart)
+    assert not is_enough(convergence(apart))
     sticky = np.repeat(rng.standard_normal((8, 25, 3)), 20, axis=1)
-    assert not is_enough(sticky)
+    assert not is_enough(convergence(sticky))
 
 
 def test_the_metric_is_the_covariance_shrunk_towards_its_diagonal():

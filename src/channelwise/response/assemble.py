@@ -55,7 +55,7 @@ def assemble(
     draws |= {"beta": beta, "sigma": sigma, "contribution": total, "coefficient": coefficients}
     dims |= {"beta": ("medium",), "sigma": (), "contribution": ("medium",)}
     dims["coefficient"] = ("column",)
-    spend = market.spend[:, market.before :].sum(axis=(0, 1))
+    spend = market.total_spend
     if (spend > 0).all():
         paid = total[..., : market.n_channels]
         draws["roi"], dims["roi"] = market.value * paid / spend, ("channel",)

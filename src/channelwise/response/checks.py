@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from channelwise.response.diagnostics import convergence, e_bfmi
+from channelwise.response.diagnostics import RHAT_LIMIT, convergence, e_bfmi
 from channelwise.response.posterior import Posterior
 
-RHAT, ESS, DIVERGING, E_BFMI, CHAINS = 1.01, 400, 0.001, 0.3, 2
+RHAT = RHAT_LIMIT
+ESS, DIVERGING, E_BFMI, CHAINS = 400, 0.001, 0.3, 2
 NEGATIVE, NEGATIVE_CAUTION = 0.2, 0.05
 PREDICTIVE = (0.01, 0.99)
 MOSTLY_PRIOR, ONLY_PRIOR = 0.5, 0.1

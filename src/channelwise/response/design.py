@@ -238,7 +238,7 @@ def _warps(priors: list[Prior], effect: list[Prior]) -> Warp:
 
 def _per(market: MarketData, model: Model) -> np.ndarray:
     """What one unit of the outcome is worth in the quantity the effect's prior is about."""
-    spend = market.spend[:, market.before :].sum(axis=(0, 1))
+    spend = market.total_spend
     if model.prior_on in ("roi", "marginal_roi") and not (spend > 0).all():
         missing = market.channels[int(np.argmin(spend))]
         raise ModelError(f"{missing} has no spend, so it has no ROI; leave the channel out.")

@@ -15,6 +15,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import betaincinv, ndtri
 
+RHAT_LIMIT = 1.01
+"""R-hat up to which chains agree (Vehtari et al. 2021)."""
+
 Chains = Float[np.ndarray, "parameter chain draw"]
 PerParameter = Float[np.ndarray, " parameter"]
 Sorted = Float[np.ndarray, "parameter any"]

@@ -122,7 +122,7 @@ class Effects:
     @property
     def spend(self) -> Float[np.ndarray, " channel"]:
         """Total spend in the periods with an outcome; NaN where there was none."""
-        total = self.market.spend[:, self.market.before :].sum(axis=(0, 1))
+        total = self.market.total_spend
         return np.where(total > 0, total, np.nan)
 
 

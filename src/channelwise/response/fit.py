@@ -6,7 +6,7 @@ import numpy as np
 from channelwise.response.assemble import assemble
 from channelwise.response.baseline import draw_baseline
 from channelwise.response.design import Problem, Units, design
-from channelwise.response.diagnostics import rank_rhat
+from channelwise.response.diagnostics import RHAT_LIMIT
 from channelwise.response.effects import units_of
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
@@ -90,7 +90,7 @@ def fit_many(
         many = sample_many(problems, chains=chains, draws=draws, seed=seed)
     fitted = []
     for i, (samples, problem) in enumerate(zip(many, problems, strict=True)):
-        if samples.diverging.any() or _disagreement(samples) > 1.01:
+        if samples.diverging.any() or _disagreement(samples) > RHAT_LIMIT:
             fitted.append(fit(markets[i], model, chains=chains, draws=draws, seed=seed + i))
         else:
             fitted.append(_posterior(samples, problem, markets[i], model, seed + i))
@@ -115,15 +115,15 @@ def _drawn(
         if not samples.diverging.any():
             break
         start = samples.adaptation
-    if careful is None and _disagreement(samples) > 1.01:
+    if careful is None and _disagreement(samples) > RHAT_LIMIT:
         slow = sample_carefully(problem, draws=-(-chains * draws // 4), seed=seed)
         return min(samples, slow, key=_disagreement)
     return samples
 
 
 def _disagreement(samples: Samples) -> float:
-    """The largest R-hat of any coordinate."""
-    return float(np.nan_to_num(rank_rhat(samples.position), nan=np.inf).max())
+    """The largest R-hat of any coordinate; infinite where one is unknown."""
+    return float(np.nan_to_num(samples.rhat, nan=np.inf))
 
 
 def _adaptation(start: Posterior | None, problem: Problem) -> Adaptation | None:

@@ -26,6 +26,7 @@ CHUNK = 50
 DIVERGENT = 1000.0
 """Energy error of a divergence, as in Stan."""
 
+_MAX_STEPS = 100  # of a trajectory: bounds what a step size gone small can cost
 _GAMMA, _T0, _KAPPA = 0.05, 10.0, 0.75  # dual averaging
 
 
@@ -67,7 +68,6 @@ def _chunk(
     target: Float[Array, ""],
     data: Design,
     layout: Layout,
-    max_steps: int = 100,
 ) -> tuple[Tuning, Trace]:
     """CHUNK iterations of all chains; the step size adapts where `adapt` is 1."""
     gradients = packed(layout)
@@ -86,7 +86,7 @@ def _chunk(
         # The first evaluation is a move of no length: the density then stands once in the program.
         begun = jnp.isfinite(known[0, 0])
         step = jnp.where(begun, jnp.exp(tuning.log_step), 0.0)
-        steps = jnp.clip(jnp.ceil(given.length / jnp.exp(tuning.log_step)), 1, max_steps)
+        steps = jnp.clip(jnp.ceil(given.length / jnp.exp(tuning.log_step)), 1, _MAX_STEPS)
         steps = jnp.where(begun, steps, 1).astype(jnp.int32)
         start = (q, given.momentum, known, g, step)
         new_q, p, new, new_g, _ = jax.lax.fori_loop(0, steps, leapfrog, start)
@@ -107,24 +107,14 @@ def _chunk(
     return tuning, trace
 
 
-def _chunk_many(
-    position: Float[Array, "problem chain dimension"],
-    tuning: Tuning,
-    noise: Noise,
-    adapt: Float[Array, " problem"],
-    target: Float[Array, " problem"],
-    data: Design,
-    layout: Layout,
-    max_steps: int = 100,
-) -> tuple[Tuning, Trace]:
-    """`chunk` for many problems of one layout: every argument has a leading axis of problems."""
-    one = functools.partial(_chunk, layout=layout, max_steps=max_steps)
-    return jax.vmap(one)(position, tuning, noise, adapt, target, data)
+def _chunk_many(*given, layout: Layout) -> tuple[Tuning, Trace]:
+    """`chunk` for many problems of one layout: every array has a leading axis of problems."""
+    return jax.vmap(functools.partial(_chunk, layout=layout))(*given)
 
 
 _compiled = functools.partial(
     jax.jit,
-    static_argnames=("layout", "max_steps"),
+    static_argnames="layout",
     compiler_options={"xla_cpu_use_fusion_emitters": False},  # compiles in two thirds of the time
 )
 

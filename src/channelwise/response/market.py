@@ -106,6 +106,11 @@ class MarketData:
         return len(self.channels)
 
     @property
+    def total_spend(self) -> Float[np.ndarray, " channel"]:
+        """Currency spent on each channel in the periods with an outcome, over all geos."""
+        return self.spend[:, self.before :].sum(axis=(0, 1))
+
+    @property
     def period_days(self) -> float:
         """Mean days of a period: 1 daily, 7 weekly, 30.4375 monthly, …"""
         return rhythm(self.dates).days

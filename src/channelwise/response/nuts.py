@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from channelwise.response.density import log_density
 from channelwise.response.design import Design, Problem
+from channelwise.response.diagnostics import rank_rhat
 from channelwise.response.layout import Layout
 from channelwise.response.sampling import Adaptation, Samples
 
@@ -58,8 +59,9 @@ def sample_carefully(
             _chains(*given, problem.layout, warmup, draws, acceptance)
         )
     adaptation = Adaptation(position[:, -1], root[0], float(np.log(step).mean()))
+    rhat = float(rank_rhat(position).max())
     return Samples(
-        position, values, info.energy, info.acceptance_rate, info.is_divergent,
+        position, rhat, values, info.energy, info.acceptance_rate, info.is_divergent,
         info.num_integration_steps.astype(float), adaptation, warmup,
     )  # fmt: skip
 

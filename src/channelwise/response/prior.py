@@ -6,7 +6,7 @@ from jaxtyping import Float
 from channelwise.response.assemble import assemble
 from channelwise.response.design import Problem, Units, design
 from channelwise.response.effects import per_draw
-from channelwise.response.layout import effect_priors
+from channelwise.response.layout import effect_priors, own_prior
 from channelwise.response.market import MarketData
 from channelwise.response.media import media_gain, media_response
 from channelwise.response.mmm import Model
@@ -38,10 +38,9 @@ def prior_draws(
     """
     problem, rng = design(market, model, units), np.random.default_rng([seed, 2])
     layout, data = problem.layout, problem.design
-    owner = lambda m, name: problem.media[m] if name not in ("tau", "nu") else None  # noqa: E731
     drawn = lambda priors: np.stack([p.sample(rng, (draws,)) for p in priors], axis=1)  # noqa: E731
     named = {
-        name: drawn([model.prior(name, owner(m, name)) for m in layout.owners(name)])
+        name: drawn([own_prior(model, (name, m), problem.media) for m in layout.owners(name)])
         for name in layout.names
     }
     factor = np.ones((draws, 1, layout.media))

@@ -15,10 +15,13 @@ from jaxtyping import Float
 from channelwise.response import hmc
 from channelwise.response.density import unpacked
 from channelwise.response.design import Problem
-from channelwise.response.diagnostics import convergence, rank_rhat
+from channelwise.response.diagnostics import RHAT_LIMIT, Convergence, convergence, rank_rhat
 
 ACCEPTANCES = (0.8, 0.95, 0.99)
 """Mean acceptance aimed at; the next one where a transition diverged."""
+
+EXTENSIONS = 4
+"""How often the draws are doubled while they are not enough."""
 
 _LENGTH = 2.2  # of a trajectory in the metric's units; times U(0.3, 1)
 _AGREE = 1.1  # R-hat of a warm-up window that counts as agreement
@@ -51,6 +54,7 @@ class Samples(NamedTuple):
     """Draws of all chains (chain, draw, …) and how they came about."""
 
     position: Float[np.ndarray, "chain draw dimension"]
+    rhat: float  # the largest of any coordinate
     values: tuple  # density.Values with leading axes (chain, draw)
     energy: Float[np.ndarray, "chain draw"]
     acceptance: Float[np.ndarray, "chain draw"]
@@ -67,7 +71,7 @@ def sample(
     draws: int = 500,
     seed: int = 0,
     start: Adaptation | None = None,
-    extensions: int = 4,
+    extensions: int = EXTENSIONS,
     acceptance: float = ACCEPTANCES[0],
 ) -> Samples:
     """Draws from the posterior of a problem by cross-chain HMC.
@@ -115,7 +119,7 @@ def sample_many(
         raise ValueError(f"sample_many needs problems of one layout, not of {len(layouts)}.")
     data = jax.tree.map(lambda *x: np.stack(x), *(problem.design for problem in problems))
     samplers = [
-        _sampler(problem, chains, draws, seed + i, None, 4, ACCEPTANCES[0])
+        _sampler(problem, chains, draws, seed + i, None, EXTENSIONS, ACCEPTANCES[0])
         for i, problem in enumerate(problems)
     ]
     requests = [next(sampler) for sampler in samplers]
@@ -156,7 +160,8 @@ def _sampler(
             position = trace.position[-1]
             traces.append(trace)
         drawn = np.concatenate([t.position for t in traces]).swapaxes(0, 1)
-        if is_enough(drawn):
+        known = convergence(drawn)
+        if is_enough(known):
             break
         wanted *= 2
     joined = jax.tree.map(lambda *parts: np.concatenate(parts), *traces)
@@ -165,6 +170,7 @@ def _sampler(
     by_chain = jax.tree.map(lambda x: x.swapaxes(0, 1), by_chain)
     return Samples(
         position=by_chain.position,
+        rhat=float(known.rhat.max()),
         values=unpacked(by_chain.values, problem.layout),
         energy=by_chain.energy,
         acceptance=by_chain.acceptance,
@@ -175,11 +181,12 @@ def _sampler(
     )
 
 
-def is_enough(position: Float[np.ndarray, "chain draw dimension"]) -> bool:
+def is_enough(known: Convergence) -> bool:
     """R-hat at most 1.01 and at least 1,000 effective draws of the bulk, 400 of the tails."""
-    known = convergence(position)
     return bool(
-        known.rhat.max() <= 1.01 and known.ess_bulk.min() >= 1000 and known.ess_tail.min() >= 400
+        known.rhat.max() <= RHAT_LIMIT
+        and known.ess_bulk.min() >= 1000
+        and known.ess_tail.min() >= 400
     )
 
 

@@ -95,7 +95,7 @@ def family_market(
     p |= {name: np.asarray(value, np.float64) for name, value in parameters.items()}
     forms = {"adstock": adstock, "saturation": saturation, "lags": lags}
     reach = heads(market)[:, None] * geo_factor(p) * responses(market, p, **forms).sum(axis=1)
-    spend = market.spend[:, before:].sum(axis=(0, 1))
+    spend = market.total_spend
     target = rng.lognormal(np.log(1.5), 0.5, channels) * spend
     people = heads(market).sum() * weeks
     scale = target.sum() / media_share / people / _LEVEL

@@ -98,7 +98,7 @@ def truth_of(expected: Expected, market: MarketData, parameters: Mapping[str, np
     over_time = np.moveaxis(worlds[0] - without, 0, -1)
     contribution = over_time.sum(axis=(0, 1))
     slope = (more - less).sum(axis=(1, 2)) / (2 * _STEP)
-    spend = market.spend[:, market.before :].sum(axis=(0, 1))
+    spend = market.total_spend
     per = market.value / np.where(spend > 0, spend, np.nan)
     return Truth(
         expected=expected,
