@@ -1,0 +1,1 @@
+"""From response to decision: channel strength, experiments and budgets: chapters 10, 12 and 13."""
