@@ -6,6 +6,7 @@ time, medium), with the draws of all chains in one row, thinned to at most `draw
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ from jaxtyping import Array, Float
 
 from channelwise.response.design import Design, Problem, Units, design
 from channelwise.response.layout import Layout
+from channelwise.response.lift import LiftTest
+from channelwise.response.lifted import lift_per_effect
 from channelwise.response.market import MarketData
 from channelwise.response.media import media_gain, media_response
 from channelwise.response.posterior import Posterior
@@ -54,6 +57,11 @@ class Effects:
         layout, beta = self._problem.layout, self.draws_of("beta")[:, None, :]
         factor = self.draws_of("geo_factor") if layout.hierarchical else 1.0
         return beta * factor * self._problem.design.head[:, None]
+
+    @property
+    def parameters(self) -> tuple[dict[str, np.ndarray], np.ndarray, Problem]:
+        """By draw: parameters by name, β (draw, geo, medium) in outcome units; and their design."""
+        return self._named, self._beta, self._problem
 
     def contributions(self) -> Float[np.ndarray, "draw geo time medium"]:
         """What each medium brought in each period."""
@@ -112,6 +120,20 @@ class Effects:
         paid = (gain * self._beta).sum(axis=1)[:, : self.market.n_channels]
         return self.market.value * paid / self.spend
 
+    def lift(self, test: LiftTest) -> Float[np.ndarray, " draw"]:
+        """The lift that an experiment of this kind should show; what it measured is not read.
+
+        Raises:
+            LiftError: if the test does not fit the market.
+        """
+        problem = problem_of(self.posterior, self.market, (test,))
+        hierarchical = problem.layout.hierarchical
+        factor = self.draws_of("geo_factor") if hierarchical else np.ones((len(self._kept), 1, 1))
+        factor = np.broadcast_to(factor, (*factor.shape[:2], problem.layout.media))
+        with jax.enable_x64(True):
+            each = _lifts(self._named, factor, problem.design, layout=problem.layout)[:, 0]
+        return test.standard_error * (np.asarray(each) * self.draws_of("beta")).sum(axis=1)
+
     def roi(self) -> Float[np.ndarray, "draw channel"]:
         """Currency back per unit of currency spent; NaN without spend."""
         own = self.market is self.posterior.market
@@ -126,8 +148,34 @@ class Effects:
         return np.where(total > 0, total, np.nan)
 
 
-def problem_of(posterior: Posterior, market: MarketData | None = None) -> Problem:
-    """The design that a posterior was drawn for, or that of a market which goes on after it."""
+def predicted_lift(
+    posterior: Posterior, test: LiftTest, draws: int = 1000
+) -> Float[np.ndarray, " draw"]:
+    """The lift that an experiment of this kind should show, one for each draw of a posterior.
+
+    Args:
+        posterior: of `fit`, or of `prior_draws`.
+        test: what it changes, where and when; what it measured is not read.
+        draws: at most so many are used, evenly spaced over the chains.
+
+    Returns:
+        Expected lifts in units of the outcome, without the test's own error of measurement.
+
+    Raises:
+        LiftError: if the test does not fit the posterior's market.
+    """
+    return Effects(posterior, draws).lift(test)
+
+
+def problem_of(
+    posterior: Posterior,
+    market: MarketData | None = None,
+    lift_tests: Sequence[LiftTest] = (),
+) -> Problem:
+    """The design that a posterior was drawn for, or that of a market which goes on after it.
+
+    Of the lift tests it holds those given.
+    """
     own = posterior.market
     market = own if market is None else market
     if market.before != own.before or not np.array_equal(market.dates[: own.n_times], own.dates):
@@ -135,7 +183,7 @@ def problem_of(posterior: Posterior, market: MarketData | None = None) -> Proble
             f"The market must begin as the posterior's own, whose {own.n_times} periods run from "
             f"{own.dates[0]} to {own.dates[-1]} with {own.before} before the outcome."
         )
-    return design(market, posterior.model, units_of(posterior), own.n_observed)
+    return design(market, posterior.model, units_of(posterior), own.n_observed, lift_tests)
 
 
 def units_of(posterior: Posterior) -> Units:
@@ -156,6 +204,13 @@ def per_draw(
 @functools.partial(jax.jit, static_argnames=("function", "layout"))
 def _per_draw(named: dict, data: Design, function, layout: Layout) -> Array:
     return jax.vmap(lambda one: function(one, data, layout))(named)
+
+
+@functools.partial(jax.jit, static_argnames="layout")
+def _lifts(
+    named: dict, factor: Float[Array, "draw geo medium"], data: Design, layout: Layout
+) -> Float[Array, "draw trial medium"]:
+    return jax.vmap(lambda one, f: lift_per_effect(one, f, data, layout))(named, factor)
 
 
 @functools.partial(jax.jit, static_argnames="layout")

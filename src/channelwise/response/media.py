@@ -14,10 +14,10 @@ def media_response(
     named: dict[str, Float[Array, " owner"]], data: Design, layout: Layout
 ) -> Float[Array, "geo medium time"]:
     """saturation(adstock(exposure)) of every medium."""
-    return _saturated(_carried(named, data, layout), named, layout)
+    return _saturated(carried(named, data, layout), named, layout)
 
 
-def _carried(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
+def carried(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
     """The adstock of every medium."""
     if set(layout.adstock) == {"none"}:
         return data.lagged[:, :, 0]
@@ -62,8 +62,8 @@ def _by_form(forms: tuple[str, ...], compute, axis: int) -> Array:
 
 def media_gain(named: dict, data: Design, layout: Layout) -> Float[Array, "geo medium time"]:
     """x ∂c/∂x: what c gains as a medium's whole exposure grows by the share ε, over ε."""
-    carried = _carried(named, data, layout)
-    return jax.jvp(lambda x: _saturated(x, named, layout), (carried,), (carried,))[1]
+    stock = carried(named, data, layout)
+    return jax.jvp(lambda x: _saturated(x, named, layout), (stock,), (stock,))[1]
 
 
 def pick(values: Float[Array, " n"], where: list[int]) -> Float[Array, " k"]:
