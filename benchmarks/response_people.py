@@ -82,7 +82,7 @@ def short_roi(seed: int) -> np.ndarray:
     from channelwise.response import people
 
     P, start = 1e6, people.HISTORY
-    chance = people._chance(np.random.default_rng(seed), start + WEEKS, P)  # as in people_market
+    chance = people.draw_chance(np.random.default_rng(seed), start + WEEKS, P)  # the market's own
     today = people.run(np.ones((1, 4)), chance, P)
     spend = np.column_stack([chance.spend, today.search])
     gained = np.zeros(4)

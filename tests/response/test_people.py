@@ -13,7 +13,7 @@ TODAY = np.ones((1, 4))
 
 
 def chance_of(seed, weeks, heads=1e6):
-    return people._chance(np.random.default_rng(seed), HISTORY + weeks, heads)
+    return people.draw_chance(np.random.default_rng(seed), HISTORY + weeks, heads)
 
 
 def plain_world(chance, heads, factors, search=None):

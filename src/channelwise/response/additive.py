@@ -62,21 +62,18 @@ def simulate_from(
     Raises:
       KeyError: naming a parameter that is missing.
     """
-    p = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
+    p = _arrays(parameters)
     stock, scale = _carried(market, p, media_scale, adstock, lags, normalized)
-    head = heads(market)[:, None] * outcome_scale
-    beta = head * p["beta"] * geo_factor(p)
     C = market.n_channels
-    given = [p[name] for name in curves.PARAMETERS[saturation]]
-    organic = _saturated(stock[..., C:], [v[C:] for v in given], saturation)
-    context = head * _context(market, p) + np.einsum("gtm,gm->gt", organic, beta[:, C:])
+    head = heads(market)[:, None] * outcome_scale
+    organic = _worth(stock[..., C:], market, p, saturation, slice(C, None))
+    context = head * (_context(market, p) + organic)
 
     def expected(
         factors: Float[np.ndarray, "scenario channel"],
     ) -> Float[np.ndarray, "scenario geo time"]:
         paid = stock[..., :C] * factors[:, None, None]
-        response = _saturated(paid, [v[:C] for v in given], saturation)
-        return context + np.einsum("sgtc,gc->sgt", response, beta[:, :C])
+        return context + head * _worth(paid, market, p, saturation, slice(C))
 
     kept = {**p, "outcome_scale": np.asarray(outcome_scale), "media_scale": scale}
     truth = truth_of(expected, market, MappingProxyType(kept))
@@ -85,6 +82,33 @@ def simulate_from(
     hidden = np.full((market.n_geos, market.before), np.nan)
     outcome = np.concatenate([hidden, mean + noise], axis=1)
     return SimulatedMarket(replace(market, outcome=outcome), truth)
+
+
+def contribution_of(
+    exposure: Float[np.ndarray, "scenario time channel"],
+    market: MarketData,
+    parameters: Parameters,
+    *,
+    adstock: str = "geometric",
+    saturation: str = "michaelis_menten",
+    lags: int = 8,
+) -> Float[np.ndarray, "scenario time"]:
+    """What the paid channels of a national market would bring for other exposure, period by period.
+
+    Args:
+      exposure: of every period of the market, the `before` ones included.
+      market: one geo.
+      parameters: of the truth of `simulate_from`, with its scales.
+      adstock: form of the carry-over, as the market was made with.
+      saturation: form of the curve, likewise.
+      lags: longest lag in periods, likewise.
+    """
+    p, C = _arrays(parameters), market.n_channels
+    given = [p[name][:C] for name in carry.PARAMETERS[adstock]]
+    with jax.enable_x64(True):
+        media = exposure / p["media_scale"][:C]
+        stock = np.asarray(_stock(media, given, adstock, lags, True, market.before))
+    return p["outcome_scale"] * _worth(stock[:, None], market, p, saturation, slice(C))[:, 0]
 
 
 def responses(
@@ -104,6 +128,23 @@ def heads(market: MarketData) -> Float[np.ndarray, " geo"]:
 def geo_factor(p: Parameters) -> Float[np.ndarray, "#geo #medium"]:
     """exp(η z): what a medium does in a geo over what it does on the whole."""
     return np.exp(p["eta"] * p["z"]) if "eta" in p else np.ones((1, 1))
+
+
+def _arrays(parameters: Parameters) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value, np.float64) for name, value in parameters.items()}
+
+
+def _worth(
+    stock: Float[np.ndarray, "*scenario geo time some"],
+    market: MarketData,
+    p: Parameters,
+    saturation: str,
+    media: slice,
+) -> Float[np.ndarray, "*scenario geo time"]:
+    """Σ_m β_m exp(η_m z_gm) f(s_gtm) over some of the media, whose adstock is given."""
+    beta = (np.ones((market.n_geos, 1)) * p["beta"] * geo_factor(p))[:, media]
+    given = [p[name][media] for name in curves.PARAMETERS[saturation]]
+    return np.einsum("...gtc,gc->...gt", _saturated(stock, given, saturation), beta)
 
 
 def _carried(

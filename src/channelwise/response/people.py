@@ -37,6 +37,7 @@ from channelwise.response.spending import autocorrelated, standardized_spend, we
 from channelwise.response.truth import SimulatedMarket, truth_of
 
 CHANNELS = ("tv", "display", "social", "search")
+YOUNG = np.array([0.45, 0.3, 0.03, 0.1, 0.12])  # U, A, I, B, L as shares, before the history
 HISTORY = 156
 """Weeks before the record, in which the brand already advertises and its market settles."""
 
@@ -120,7 +121,7 @@ def people_market(
     if not 0 <= before <= HISTORY:
         raise ValueError(f"before is {before}; give 0 to {HISTORY} weeks.")
     rng = np.random.default_rng(seed)
-    chance = _chance(rng, HISTORY + weeks, people)
+    chance = draw_chance(rng, HISTORY + weeks, people)
     today = run(np.ones((1, 4)), chance, people)
     search = None if search_follows else today.search
 
@@ -167,7 +168,8 @@ def _record(
     )
 
 
-def _chance(rng: np.random.Generator, times: int, people: float) -> Chance:
+def draw_chance(rng: np.random.Generator, times: int, people: float) -> Chance:
+    """Demand, price, effort and planned spend of a world, its history included."""
     year = 2 * np.pi * np.arange(times) / 52.18
     demand = np.exp(0.15 * np.cos(year) + 0.2 * autocorrelated(rng, (times,), 0.9))
     z = standardized_spend(rng, times, 3, 0.2)
@@ -185,30 +187,36 @@ def run(
     factors: Float[np.ndarray, "scenario channel"],
     chance: Chance,
     people: float,
-    search: Float[np.ndarray, "time 1"] | None = None,
+    search: Float[np.ndarray, "time #scenario"] | None = None,
+    *,
+    planned: Float[np.ndarray, "time planned #scenario"] | None = None,
+    state: Float[np.ndarray, " state"] | None = None,
 ) -> World:
-    """Follow the population through all weeks, in every scenario at once.
+    """Follow the population through all weeks of a chance, in every scenario at once.
 
     Args:
       factors: on the spend of each channel.
       chance: demand, price, effort and planned spend.
       people: P.
       search: currency spent on search where the factor is 1; its rule applies where left out.
+      planned: spend of the other channels where the factor is 1; the chance's where left out.
+      state: U, A, I, B, L, in people, before the first week; by default those of a young brand.
 
     Returns:
       Every scenario's world, the history included.
     """
     T, S = len(chance.demand), len(factors)
     world = World(np.empty((T, S)), np.empty((T, S)), np.empty((T, 5, S)))
-    state = people * np.array([0.45, 0.3, 0.03, 0.1, 0.12])[:, None] * np.ones(S)
+    planned = chance.spend[:, :, None] if planned is None else planned
+    state = (people * YOUNG if state is None else state)[:, None] * np.ones(S)
     ease = np.sqrt(chance.demand) * np.exp(-0.15 * chance.price)
     share = PARAMETERS["cost"][3] * PARAMETERS["reach"][3] * chance.demand * chance.effort
     for t in range(T):
         world.states[t] = state
         rule = share[t] * state[2] if search is None else search[t]
         world.search[t] = factors[:, 3] * rule
-        planned = (factors[:, :3] * chance.spend[t]).T
-        moved = _moved(np.vstack([planned, world.search[t]]), state[2], people)
+        spend = np.vstack([factors[:, :3].T * planned[t], world.search[t]])
+        moved = _moved(spend, state[2], people)
         state, world.revenue[t] = _week(state, moved, chance.demand[t], ease[t], people)
     return world
 
