@@ -155,10 +155,6 @@ def kl_bernoulli(p: Float[Array, "*batch"], q: Float[Array, "*batch"]) -> Float[
       p: in [0, 1].
       q: in [0, 1]; kept 1e-12 away from 0 and 1, as p is, so that the answer is finite.
     """
-    return _kl(p, q)
-
-
-def _kl(p, q):  # called in loops: no types to check
     p, q = np.clip(p, _CLOSE, 1 - _CLOSE), np.clip(q, _CLOSE, 1 - _CLOSE)
     return p * np.log(p / q) + (1 - p) * (np.log1p(-p) - np.log1p(-q))
 
@@ -176,10 +172,12 @@ def kl_upper(
     Numerical note: bisection; 30 halvings leave an error below 1e-9.
     """
     low, high = p, np.minimum(1.0, p + np.sqrt(level / 2))
+    p = np.clip(p, _CLOSE, 1 - _CLOSE)
+    apart = level - p * np.log(p) - (1 - p) * np.log1p(-p)  # kl < level, but for what q adds
     for _ in range(iterations):
-        middle = (low + high) / 2
-        inside = _kl(p, middle) < level
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+        q = np.clip((low + high) / 2, _CLOSE, 1 - _CLOSE)
+        inside = -p * np.log(q) - (1 - p) * np.log1p(-q) < apart
+        low, high = np.where(inside, q, low), np.where(inside, high, q)
     return (low + high) / 2
 
 
