@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from channelwise.response.design import Problem
+from channelwise.response.lift import LiftTest
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model
 from channelwise.response.posterior import Posterior
@@ -23,6 +24,7 @@ def assemble(
     factor: Float[np.ndarray, "chain draw geo _"],
     statistics: dict[str, np.ndarray],
     state: dict[str, np.ndarray],
+    lift_tests: tuple[LiftTest, ...] = (),
 ) -> Posterior:
     """A posterior from draws in the model's units.
 
@@ -39,6 +41,7 @@ def assemble(
         factor: of each geo on each medium's coefficient; read with several geos only.
         statistics: of the sampler.
         state: where the sampler stood.
+        lift_tests: what they were conditioned on beside the market.
     """
     media, layout = problem.media, problem.layout
     draws, dims = {}, {}
@@ -67,4 +70,4 @@ def assemble(
         "outcome_scale": np.asarray(problem.outcome_scale),
         "media_scale": problem.media_scale,
     }
-    return Posterior(draws, dims, coords, statistics, market, model, units | state)
+    return Posterior(draws, dims, coords, statistics, market, model, units | state, lift_tests)

@@ -15,7 +15,8 @@ to the wall of β's prior. They are therefore sampled in units of their conditio
 
 where c_t(θ) is the saturated, carried-over medium, s the size of the prior, h what a unit of β is
 in the prior's quantity (h = 1 for a coefficient, ROI per β for an ROI prior) and g the prior's own
-warp. Where data speak, e is a t-statistic; where they are silent, it is the prior.
+warp. Where data speak, e is a t-statistic; where they are silent, it is the prior. A lift test adds
+its own term to b and, given the effects, its normal log density (see `lifted`).
 """
 
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from jaxtyping import Array, Float
 
 from channelwise.response.design import Design
 from channelwise.response.layout import Layout
+from channelwise.response.lifted import lift_per_effect, log_lift
 from channelwise.response.media import media_gain, media_response, pick
 from channelwise.response.priors import bend, interval, log_positive, log_real, positive
 
@@ -68,8 +70,13 @@ def log_density(
     first, second = _held(jnp.sum(c, axis=2)), _held(jnp.sum(c**2, axis=2))
     centred = jnp.maximum(second - first**2 / data.times, 0.0)
     information = jnp.sum(factor**2 * centred, axis=0) / sigma**2
+    if layout.trials:
+        per_effect = lift_per_effect(named, factor, data, layout)
+        information += jnp.sum(per_effect**2, axis=0)
     h = _quantity_per_beta(first, factor, named, data, layout)
     beta, density = _effects(e["effect"], g, h, information, density, data, layout)
+    if layout.trials:
+        density += log_lift(per_effect, beta, data)
     residual = data.y - jnp.einsum("gmt,gm->gt", c, factor * beta[None, :])
     total = beta * jnp.sum(first * factor * data.head[:, None], axis=0)
     if layout.student_t:

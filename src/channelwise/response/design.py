@@ -4,6 +4,8 @@
 that a new market of the same shape, or other numbers in the same priors, reuses the program.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +18,11 @@ from channelwise.response.layout import (
     layout_of,
     own_prior,
 )
+from channelwise.response.lift import LiftTest
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
 from channelwise.response.priors import Kernel, Prior, Warp, kernel, warp
+from channelwise.response.trials import Trials, trials
 
 
 class Design(NamedTuple):
@@ -48,6 +52,7 @@ class Design(NamedTuple):
     sigma_guess: float
     linear_pull: Float[np.ndarray, " all"]  # Student-t: prior means over prior variances
     linear_root: Float[np.ndarray, "all all"]  # and a root of the covariance under normal errors
+    trials: Trials | None = None  # lift tests
 
 
 class Problem(NamedTuple):
@@ -69,7 +74,11 @@ class Units(NamedTuple):
 
 
 def design(
-    market: MarketData, model: Model, units: Units | None = None, seen: int | None = None
+    market: MarketData,
+    model: Model,
+    units: Units | None = None,
+    seen: int | None = None,
+    lift_tests: Sequence[LiftTest] = (),
 ) -> Problem:
     """Puts a market into a model's units.
 
@@ -80,10 +89,12 @@ def design(
         seen: how many periods with an outcome an earlier fit saw, where the market goes on after
             them: trend, controls and heads then keep the meaning they had in that fit. By default
             all.
+        lift_tests: experiments to condition on.
 
     Raises:
         ModelError: if the model names a medium the market lacks, a prior has the wrong support, or
             there are too few periods.
+        LiftError: if a lift test does not fit the market.
     """
     media = (*market.channels, *market.organic_names)
     if market.n_observed < 8:
@@ -100,6 +111,9 @@ def design(
     columns, names, priors = _baseline(market, model, seen)
     _check_names(model, media, names)
     layout = layout_of(market, model, media, len(names))
+    experiments = trials(lift_tests, market, heads, *units, model.lags)
+    if experiments is not None:
+        layout = replace(layout, trials=experiments.shape)
     y = outcome / units.outcome_scale
     mean = np.array([prior.a for prior in priors])
     spread = np.array([prior.b for prior in priors])
@@ -138,6 +152,7 @@ def design(
         sigma_guess=sigma,
         linear_pull=pull,
         linear_root=root,
+        trials=experiments,
     )
     return Problem(_filled(numbers), layout, units.outcome_scale, units.media_scale, media, names)
 

@@ -1,5 +1,7 @@
 """Fits a response model to a market: from data to a diagnosed posterior."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
@@ -8,6 +10,7 @@ from channelwise.response.baseline import draw_baseline
 from channelwise.response.design import Problem, Units, design
 from channelwise.response.diagnostics import RHAT_LIMIT
 from channelwise.response.effects import units_of
+from channelwise.response.lift import LiftTest
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model, ModelError
 from channelwise.response.nuts import sample_carefully
@@ -25,6 +28,7 @@ def fit(
     start: Posterior | None = None,
     units: Units | None = None,
     careful: bool | None = None,
+    lift_tests: Sequence[LiftTest] | None = None,
 ) -> Posterior:
     """The posterior of a response model.
 
@@ -39,6 +43,8 @@ def fit(
         units: scales to keep, see `design.Units`.
         careful: True to use NUTS in any case, False never to; by default NUTS tries where the fast
             sampler's chains do not agree, and the draws that agree better are kept.
+        lift_tests: experiments that the posterior takes in beside the market, see
+            `lift.LiftTest`; by default those of `start`.
 
     Returns:
         Draws of every parameter, of contributions and of ROI, with the sampler's statistics.
@@ -46,14 +52,17 @@ def fit(
 
     Raises:
         ModelError: if the model does not fit the market.
+        LiftError: if a lift test does not fit it.
     """
     model = Model() if model is None else model
     if start is not None and units is None:
         units = units_of(start)
+    if lift_tests is None:
+        lift_tests = start.lift_tests if start is not None else ()
     with jax.enable_x64(True):
-        problem = design(market, model, units)
+        problem = design(market, model, units, lift_tests=lift_tests)
         samples = _drawn(problem, chains, draws, seed, _adaptation(start, problem), careful)
-    return _posterior(samples, problem, market, model, seed)
+    return _posterior(samples, problem, market, model, seed, tuple(lift_tests))
 
 
 def fit_many(
@@ -135,7 +144,12 @@ def _adaptation(start: Posterior | None, problem: Problem) -> Adaptation | None:
 
 
 def _posterior(
-    samples: Samples, problem: Problem, market: MarketData, model: Model, seed: int
+    samples: Samples,
+    problem: Problem,
+    market: MarketData,
+    model: Model,
+    seed: int,
+    lift_tests: tuple[LiftTest, ...] = (),
 ) -> Posterior:
     values = samples.values
     coefficients, intercepts = draw_baseline(values, problem, np.random.default_rng([seed, 1]))
@@ -153,4 +167,5 @@ def _posterior(
         factor=values.geo.get("factor", np.ones((*values.sigma.shape, 1, 1))),
         statistics={name: getattr(samples, name) for name in statistics},
         state={name: np.asarray(x) for name, x in samples.adaptation._asdict().items()},
+        lift_tests=lift_tests,
     )

@@ -31,6 +31,7 @@ class Layout:
     times: int  # periods, filled up to a whole number of quarters
     linear: int  # columns of the baseline
     student_t: bool
+    trials: tuple[int, ...] = ()  # lift tests, their cells and periods; empty without tests
 
     @property
     def media(self) -> int:

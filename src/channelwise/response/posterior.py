@@ -13,6 +13,7 @@ import numpy as np
 
 from channelwise.response import diagnostics
 from channelwise.response.archive import load_archive, save_archive
+from channelwise.response.lift import LiftTest
 from channelwise.response.market import MarketData
 from channelwise.response.mmm import Model
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORM = "channelwise posterior"
-VERSION = 1
+VERSION = 2
 _ARVIZ_NAMES = {"acceptance": "acceptance_rate", "steps": "n_steps"}
 
 
@@ -36,6 +37,7 @@ class Posterior:
       market: the data.
       model: the specification.
       state: the scales of the fit and where its sampler stood, from which a later fit may start.
+      lift_tests: experiments that the draws are conditioned on beside the market.
 
     Raises:
       ValueError: if an array does not have the axes its dimensions promise.
@@ -48,6 +50,7 @@ class Posterior:
     market: MarketData
     model: Model
     state: dict[str, np.ndarray] = field(default_factory=dict)
+    lift_tests: tuple[LiftTest, ...] = ()
 
     def __post_init__(self):
         if not self.draws:
