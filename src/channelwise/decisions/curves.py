@@ -110,7 +110,7 @@ class Curves:
     def expected(self, spend: Float[np.ndarray, " channel"]) -> Float[np.ndarray, " channel"]:
         """The weighted mean of `values` over the draws."""
         w, _ = self._reduced(spend)
-        return np.einsum("csj,csj->c", self._weighted, _phi(w, self.forms))
+        return np.einsum("csj,csj->c", self.weighted, _phi(w, self.forms))
 
     def moments(self, spend: Float[np.ndarray, " channel"]) -> Moments:
         """The mean curve at a spend, with its slope and bend."""
@@ -119,10 +119,11 @@ class Curves:
         first = n * _first(w, self.forms)
         second = n * n * _second(w, self.forms) - first
         value, slope, bend = (
-            np.einsum("csj,csj->c", self._weighted, part)
+            np.einsum("csj,csj->c", self.weighted, part)
             for part in (_phi(w, self.forms), first, second)
         )
-        return Moments(value, slope / x, bend / x**2)
+        with np.errstate(over="ignore"):  # at no spend at all a slope may be infinite
+            return Moments(value, slope / x, bend / x / x)
 
     def reweighted(self, weights: Float[np.ndarray, " draw"]) -> "Curves":
         """The same draws under other weights, scaled to sum to 1."""
@@ -182,7 +183,7 @@ class Curves:
         return replace(self, scale=scale, slope=self.slope / (1 + e[:, None]))
 
     @functools.cached_property
-    def _weighted(self) -> Float[np.ndarray, "channel draw term"]:
+    def weighted(self) -> Float[np.ndarray, "channel draw term"]:
         if self.weights is None:
             return self.amplitude / self.n_draws
         return self.amplitude * self.weights[:, None]

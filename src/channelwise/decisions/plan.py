@@ -185,8 +185,8 @@ class Plan:
             lines.append("Today's plan is already the best within the constraints.")
         else:
             lines.append(
-                f"Expected gain {self.expected_gain:,.4g} (90 % interval {low:,.4g} to {high:,.4g}), "
-                f"a gain with probability {self.probability_of_gain:.0%}."
+                f"Expected gain {self.expected_gain:,.4g} (90 % interval {low:,.4g} to "
+                f"{high:,.4g}), a gain with probability {self.probability_of_gain:.0%}."
             )
         return "\n".join([*lines, str(self.certificate)])
 
