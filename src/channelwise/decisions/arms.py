@@ -3,25 +3,16 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+Whole = int | float | np.integer
+"""A whole number, of whatever type a table gave it."""
+
 
 class ExperimentError(ValueError):
     """An experiment that cannot be planned or analysed; the message says why and what to change."""
-
-
-class Arm(Protocol):
-    """One arm: units, their mean outcome and the variance of one unit's outcome."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def mean(self) -> float: ...
-    @property
-    def variance(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -38,8 +29,8 @@ class Counts:
       ExperimentError: for an empty arm, fractions, or successes outside 0, …, n.
     """
 
-    successes: int
-    trials: int
+    successes: Whole
+    trials: Whole
 
     def __post_init__(self):
         for name in ("successes", "trials"):
@@ -85,7 +76,7 @@ class Moments:
       ExperimentError: for fewer units, or numbers that are not finite.
     """
 
-    n: int
+    n: Whole
     mean: float
     variance: float
 
@@ -109,11 +100,19 @@ class Moments:
           ExperimentError: for fewer than 2 values, or values that are not finite numbers.
         """
         y = finite("values", values)
-        return cls(len(y), float(y.mean()), float(y.var(ddof=1)) if len(y) > 1 else 0.0)
+        if len(y) < 2:
+            raise ExperimentError(
+                f"{len(y)} values; a variance needs at least 2 units in each arm."
+            )
+        return cls(len(y), float(y.mean()), float(y.var(ddof=1)))
+
+
+Arm = Counts | Moments
+"""Either kind of arm: units `n`, their `mean` outcome, the `variance` of one unit's outcome."""
 
 
 def ratio_moments(
-    numerator: Shaped[np.ndarray, " unit"], denominator: Shaped[np.ndarray, " unit"]
+    numerator: Shaped[np.ndarray, " unit"], denominator: Shaped[np.ndarray, " one_each"]
 ) -> Moments:
     """An arm whose metric is a ratio of sums, such as revenue per click when users are randomized.
 

@@ -12,7 +12,7 @@ soon as a probability looks good: see `sequential` for that.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,7 @@ TAIL = np.array([1e-14, 1e-10, 1e-7, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.
 QUANTILES = np.concatenate([TAIL, 1 - TAIL[:-1]])
 
 
+@runtime_checkable
 class Distribution(Protocol):
     """A frozen distribution of scipy."""
 

@@ -12,7 +12,6 @@ looks at 5 % have an error of 14.2 %, not 1 − 0.95⁵ = 22.6 %.
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -80,7 +79,7 @@ class Boundary:
         return float(brentq(lambda x: self.power(x) - power, 0.0, 20.0, xtol=1e-10))
 
     def inflation(self, power: float = 0.8) -> float:
-        """What looking costs: largest sample over that of a single look, at the same error and power.
+        """What looking costs: the largest sample over that of one look of the same error and power.
 
         (θ / (z_{1−α/2} + Φ⁻¹(power)))²
         """
@@ -131,7 +130,7 @@ def obrien_fleming(looks: int, alpha: float = 0.05) -> Boundary:
 def spending(
     information: Float[np.ndarray, " look"],
     alpha: float = 0.05,
-    kind: Literal["obrien_fleming", "pocock"] = "obrien_fleming",
+    kind: str = "obrien_fleming",
 ) -> Boundary:
     """Looks at times that need not be planned: by t a share α*(t) of the error is spent.
 

@@ -1,14 +1,12 @@
 """Two means and the errors of both: their difference, their ratio, and intervals for either."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from channelwise.decisions.arms import ExperimentError, check_share
 
-Alternative = Literal["two-sided", "greater", "less"]
 Numbers = float | np.floating | Float[np.ndarray, "*case"]
 
 
@@ -31,7 +29,7 @@ class Estimate:
     high: float
     p_value: float
     level: float
-    scale: Literal["difference", "lift"]
+    scale: str
     method: str
 
     @property
@@ -90,7 +88,7 @@ class Comparison:
         (a, c), (_, b) = self.covariance
         return float(np.sqrt(max(a + b - 2 * c, 0.0)))
 
-    def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
+    def p_value(self, null: float = 0.0, alternative: str = "two-sided") -> float:
         """Of the difference being `null`, in the metric's unit; t distribution.
 
         For a guardrail with margin m: `p_value(null=-m, alternative="greater")`.
@@ -111,7 +109,7 @@ class Comparison:
         low, high = value - c * self.error, value + c * self.error
         return Estimate(value, low, high, self.p_value(), level, "difference", "Welch")
 
-    def lift(self, level: float = 0.95, method: Literal["fieller", "log"] = "fieller") -> Estimate:
+    def lift(self, level: float = 0.95, method: str = "fieller") -> Estimate:
         """m_B / m_A − 1, with an interval for the ratio itself.
 
         The ends of the difference divided by m_A would take the control's mean for known.

@@ -69,9 +69,9 @@ def sample_ratio(units: Sequence[int], shares: Sequence[float] | None = None) ->
 
 def cuped(
     control: Shaped[np.ndarray, " unit_a"],
-    control_before: Shaped[np.ndarray, "unit_a *covariate"],
+    control_before: Shaped[np.ndarray, "one_each_a ..."],
     treatment: Shaped[np.ndarray, " unit_b"],
-    treatment_before: Shaped[np.ndarray, "unit_b *covariate"],
+    treatment_before: Shaped[np.ndarray, "one_each_b ..."],
 ) -> Comparison:
     """Two arms adjusted by what was known of each unit before the test.
 

@@ -10,7 +10,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -19,8 +18,6 @@ from channelwise.decisions.arms import Arm, ExperimentError, check_share, neares
 from channelwise.decisions.estimate import Comparison
 from channelwise.decisions.experiment import compare
 from channelwise.decisions.proportions import Rates
-
-Method = Literal["bh", "by", "holm"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def compare_arms(arms: Mapping[str, Arm], control: str) -> dict[str, Comparison 
     return {name: compare(arms[control], arm) for name, arm in arms.items() if name != control}
 
 
-def discover(p: Mapping[str, float], alpha: float = 0.05, method: Method = "bh") -> Discoveries:
+def discover(p: Mapping[str, float], alpha: float = 0.05, method: str = "bh") -> Discoveries:
     """Which of many comparisons are discoveries, see the table of the module.
 
     holm: p̃_(i) = max_{j ≤ i} (m − j + 1) p_(j);   bh: p̃_(i) = min_{j ≥ i} m p_(j) / j

@@ -17,10 +17,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from channelwise.decisions.arms import Counts, ExperimentError, check_share
-from channelwise.decisions.estimate import Alternative, Estimate, Numbers, _tail
+from channelwise.decisions.estimate import Estimate, Numbers, _tail
 
 LARGEST_LIFT = 1e12
-BISECTIONS = 100
+BISECTIONS = 64
 
 
 class Table(NamedTuple):
@@ -50,7 +50,7 @@ class Rates:
         a, b = self.control, self.treatment
         return Table(float(a.successes), float(a.trials), float(b.successes), float(b.trials))
 
-    def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
+    def p_value(self, null: float = 0.0, alternative: str = "two-sided") -> float:
         """Of the difference of rates being `null`, in (−1, 1); 1 without any conversion."""
         if not -1 < null < 1:
             raise ExperimentError(f"null is {null:g}; a difference of rates lies in (-1, 1).")
@@ -139,7 +139,7 @@ def _rates_at_difference(table: Table, d: Numbers) -> tuple[Numbers, Numbers]:
     c = d**2 + d * (2 * y_b + theta + 1) + y_b + theta * y_a
     k = -y_b * d * (1 + d)
     v = (b / (3 * a)) ** 3 - b * c / (6 * a**2) + k / (2 * a)
-    u = np.where(v < 0, -1.0, 1.0) * np.sqrt(np.maximum((b / (3 * a)) ** 2 - c / (3 * a), 1e-300))
+    u = np.where(v < 0, -1.0, 1.0) * np.sqrt(np.maximum((b / (3 * a)) ** 2 - c / (3 * a), 1e-60))
     w = (np.pi + np.arccos(np.clip(v / u**3, -1, 1))) / 3
     p_b = np.clip(2 * u * np.cos(w) - b / (3 * a), np.maximum(0, d), np.minimum(1, 1 + d))
     return p_b - d, p_b

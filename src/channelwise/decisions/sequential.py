@@ -16,11 +16,9 @@ which holds asymptotically for any outcome with a finite variance. For conversio
 size see `coin`.
 
 Source: Robbins 1970; Lai 1976; Wang and Ramdas 2025, "Anytime-valid t-tests and confidence
-sequences for Gaussian means with unknown variance"; Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas 2024,
-"Time-uniform central limit theory and asymptotic confidence sequences".
+sequences for Gaussian means with unknown variance"; Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas
+2024, "Time-uniform central limit theory and asymptotic confidence sequences".
 """
-
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -35,7 +33,7 @@ def always_valid(
     planned: float,
     *,
     level: float = 0.95,
-    scale: Literal["difference", "lift"] = "difference",
+    scale: str = "difference",
 ) -> Estimate:
     """The effect with an interval and a p-value that hold at every look.
 
