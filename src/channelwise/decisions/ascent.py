@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,10 @@ import optax
 from jaxtyping import Array, ArrayLike, Float
 
 from channelwise.decisions.projection import project
-from channelwise.decisions.strength import ChannelValue, require_budget
+from channelwise.decisions.strength import ChannelValue, StrengthError, require_budget
 
 Method = Literal["gradient", "adam", "adam_own_metric"]
-_EPSILON = 1e-8
+_EPSILON, _MEMORY = 1e-8, 0.999
 
 
 class Climb(NamedTuple):
@@ -36,7 +36,7 @@ def climb(
     starts: Float[np.ndarray, "start channel"],
     budget: float,
     *,
-    method: Method = "adam",
+    method: str = "adam",
     rate: float = 0.01,
     steps: int = 2000,
     upper: Float[ArrayLike, "channel"] | float = np.inf,
@@ -68,7 +68,7 @@ def climb(
       The last spend of each start, its worth, and the path.
 
     Raises:
-      StrengthError: if the budget is not a positive number.
+      StrengthError: if the budget is not a positive number, or the method is unknown.
 
     Numerical note: in shares of the budget nothing depends on the unit of currency. Compiled in
     float64 once for each value and method.
@@ -77,7 +77,9 @@ def climb(
       Kale, Kumar 2018, algorithm 1.
     """
     require_budget(budget)
-    with jax.enable_x64(True):
+    if method not in get_args(Method):
+        raise StrengthError(f"method = {method!r} must be one of {', '.join(get_args(Method))}.")
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax counts in int32
         within = functools.partial(project, budget=1.0, upper=np.asarray(upper) / budget)
         step, state = _step(value, budget, method, rate, float(keep), within)
 
@@ -95,14 +97,14 @@ def climb(
 def _step(
     value: ChannelValue,
     budget: float,
-    method: Method,
+    method: str,
     rate: float,
     cost: float,
     within: Callable[..., Array],
 ) -> tuple[Callable, Callable]:
     """One step of an ascent on shares, and the state to begin with."""
-    marginal = jax.grad(lambda x: value.value(x))
-    adam = optax.scale_by_adam(eps=_EPSILON)
+    marginal = jax.grad(value.value)
+    adam = optax.scale_by_adam(b2=_MEMORY, eps=_EPSILON)
 
     def by_gradient(carry: tuple, _: None) -> tuple:
         s, state = carry
@@ -112,7 +114,7 @@ def _step(
     def by_adam(carry: tuple, _: None) -> tuple:
         s, state = carry
         d, state = adam.update(marginal(budget * s) - cost, state)
-        metric = jnp.sqrt(state.nu / (1 - 0.999**state.count)) + _EPSILON
+        metric = jnp.sqrt(state.nu / (1 - _MEMORY**state.count)) + _EPSILON
         s = within(s + rate * d, weight=metric if method == "adam_own_metric" else 1.0)
         return (s, state), s
 

@@ -1,5 +1,6 @@
 """The best spend on a few channels with a proof: branch and bound on boxes of spend."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ def best_spend(
     value: ChannelValue,
     budget: float,
     *,
-    upper: Float[ArrayLike, "channel"] | float = np.inf,
+    upper: Float[ArrayLike, "channel"] | Sequence[float] | float = np.inf,
     keep: bool = True,
     tolerance: float = 1e-9,
     most_boxes: int = 300_000,

@@ -15,7 +15,6 @@ from channelwise.decisions.chain import Chain, ChainError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from scipy.optimize import OptimizeResult
 
 
 class Routing(NamedTuple):
@@ -93,15 +92,15 @@ def route(chain: Chain, *, joint: bool = False) -> Routing:
     a, earns = _columns(chain, paths, joint)
     _, limits, capped, bound = _rows(chain, a)
     _require_limits(chain, paths, earns)
-    result = _solve(chain, a, earns)
-    duals, n = -result.ineqlin.marginals, np.count_nonzero(capped)
+    flows, duals = _solve(chain, a, earns)
+    n = np.count_nonzero(capped)
     shadow, contract = np.zeros((2, len(a)))
     shadow[capped], contract[bound] = duals[:n], duals[n:]
-    profit, paid = float(earns @ result.x), duals * limits
-    scale = max(np.abs(earns) @ result.x, np.abs(paid).sum(), np.finfo(float).tiny)
-    flow = {path: float(f) for path, f in zip(paths, result.x, strict=True) if f > 0}
+    profit, paid = float(earns @ flows), duals * limits
+    scale = max(np.abs(earns) @ flows, np.abs(paid).sum(), np.finfo(float).tiny)
+    flow = {path: float(f) for path, f in zip(paths, flows, strict=True) if f > 0}
     gap = abs(profit - float(paid.sum())) / float(scale)
-    entering, shadows, contracts = (_named(chain, x) for x in (a @ result.x, shadow, contract))
+    entering, shadows, contracts = (_named(chain, x) for x in (a @ flows, shadow, contract))
     return Routing(chain, flow, entering, profit, shadows, contracts, gap)
 
 
@@ -140,13 +139,17 @@ def _columns(
     return a, earns
 
 
-def _solve(chain: Chain, a: np.ndarray, earns: np.ndarray) -> "OptimizeResult":
+def _solve(
+    chain: Chain, a: Float[np.ndarray, "node path"], earns: Float[np.ndarray, " path"]
+) -> tuple[Float[np.ndarray, " path"], Float[np.ndarray, " row"]]:
+    """Flows and duals, found in units of the largest numbers: HiGHS' tolerances are absolute."""
     from scipy.optimize import linprog
 
     rows, limits, _, bound = _rows(chain, a)
-    result = linprog(-earns, A_ub=rows, b_ub=limits, method="highs")
+    currency, units = np.abs(earns).max() or 1.0, np.abs(limits).max(initial=0.0) or 1.0
+    result = linprog(-earns / currency, A_ub=rows, b_ub=limits / units, method="highs")
     if result.status == 0:
-        return result
+        return units * result.x, -currency * result.ineqlin.marginals
     if not bound.any():
         raise ChainError(f"The linear program could not be solved: {result.message}")
     raise ChainError(_conflict(chain, a))
@@ -163,14 +166,15 @@ def _conflict(chain: Chain, a: np.ndarray) -> str:
     n, m = np.count_nonzero(capped), np.count_nonzero(bound)
     slack = np.concatenate([np.zeros((n, m)), -np.eye(m)])
     costs = np.concatenate([np.zeros(a.shape[1]), np.ones(m)])
-    result = linprog(costs, A_ub=np.hstack([rows, slack]), b_ub=limits, method="highs")
+    units = np.abs(limits).max()
+    result = linprog(costs, A_ub=np.hstack([rows, slack]), b_ub=limits / units, method="highs")
     counts = -result.ineqlin.marginals > 1e-9
     names = np.array(list(chain.nodes))
     due = zip(names[bound][counts[n:]], -limits[n:][counts[n:]], strict=True)
     contracts = " and ".join(f"'{name}' ({least:g} units)" for name, least in due)
     full = ", ".join(f"'{name}'" for name in names[capped][counts[:n]])
     why = f"the capacity of {full} is too small" if full else "no open way leads there"
-    missing = f"{result.fun:g} units are missing at best, because {why}"
+    missing = f"{units * result.fun:g} units are missing at best, because {why}"
     return f"No routing meets the contract of {contracts}: {missing}. Lower `least`, or raise it."
 
 

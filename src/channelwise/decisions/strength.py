@@ -8,6 +8,7 @@ Every formula is written with operators alone, so that the same lines serve NumP
 compiled JAX.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,9 @@ class Strength:
     Source: Hill 1910; the three kinds are those of article 003 §4.1.
     """
 
-    most: Float[ArrayLike, "channel"]
-    half: Float[ArrayLike, "channel"]
-    slope: Float[ArrayLike, "channel"]
+    most: Float[ArrayLike, "channel"] | Sequence[float]
+    half: Float[ArrayLike, "channel"] | Sequence[float]
+    slope: Float[ArrayLike, "channel"] | Sequence[float]
 
     def __post_init__(self) -> None:
         for name in ("most", "half", "slope"):
@@ -179,9 +180,8 @@ class ChannelValue:
     ) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
         """Coverage B, buying K and data D of given strengths."""
         stranger, brand = self.buying
-        coverage = 1 - (1 - beta).prod(-1)
-        trust = 1 - (1 - gamma).prod(-1)
-        return coverage, stranger + (brand - stranger) * trust, self.market * (beta * eta).sum(-1)
+        buying = stranger + (brand - stranger) * _any(gamma)
+        return _any(beta), buying, self.market * (beta * eta).sum(-1)
 
     def of(
         self,
@@ -243,6 +243,14 @@ class _Ends:
         self.precision, self.precision_rise = value.precision.at(data), value.precision.rise(data)
         self.not_elsewhere_reached = _others(1 - self.beta)
         self.not_elsewhere_known = _others(1 - gamma)
+
+
+def _any(shares: ArrayLike) -> ArrayLike:
+    """1 − Π_c (1 − s_c), term by term, so that small shares keep all their digits."""
+    total = 0.0 * shares[..., 0]
+    for c in range(shares.shape[-1]):
+        total = total + shares[..., c] * (1 - total)
+    return total
 
 
 def _others(shares: np.ndarray) -> np.ndarray:

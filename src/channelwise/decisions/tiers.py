@@ -8,8 +8,9 @@ the same kind of demand again.
 Prices are in currency per unit, quantities in units per period.
 """
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,19 +18,6 @@ from jaxtyping import Float
 
 class TierError(ValueError):
     """A demand or a chain that cannot be meant; the message says which number and why."""
-
-
-class Demand(Protocol):
-    """What consumers buy, and the price that a single seller would set."""
-
-    def quantity(self, price: float) -> float:
-        """q(p): units bought per period."""
-
-    def best_price(self, cost: float) -> float:
-        """argmax_p (p − cost) q(p), currency per unit."""
-
-    def surplus(self, price: float) -> float:
-        """∫_p^∞ q: what consumers would have paid above the price, currency per period."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +36,15 @@ class Linear:
         _positive(self, "choke", "fall")
 
     def quantity(self, price: float) -> float:
+        """q(p): units bought per period at this price."""
         return max(0.0, (self.choke - price) / self.fall)
 
     def best_price(self, cost: float) -> float:
+        """argmax_p (p − cost) q(p), currency per unit."""
         return (self.choke + cost) / 2
 
     def surplus(self, price: float) -> float:
+        """∫ q above the price: what consumers would have paid more, currency per period."""
         return self.fall * self.quantity(price) ** 2 / 2
 
 
@@ -78,12 +69,15 @@ class ConstantElasticity:
             )
 
     def quantity(self, price: float) -> float:
-        return self.scale * price**-self.elasticity
+        """q(p): units bought per period at this price."""
+        return self.scale * price**-self.elasticity if price > 0 else math.inf
 
     def best_price(self, cost: float) -> float:
+        """argmax_p (p − cost) q(p), currency per unit."""
         return cost * self.elasticity / (self.elasticity - 1)
 
     def surplus(self, price: float) -> float:
+        """∫ q above the price: what consumers would have paid more, currency per period."""
         return price * self.quantity(price) / (self.elasticity - 1)
 
 
@@ -103,13 +97,19 @@ class Exponential:
         _positive(self, "scale", "spread")
 
     def quantity(self, price: float) -> float:
+        """q(p): units bought per period at this price."""
         return float(self.scale * np.exp(-price / self.spread))
 
     def best_price(self, cost: float) -> float:
+        """argmax_p (p − cost) q(p), currency per unit."""
         return cost + self.spread
 
     def surplus(self, price: float) -> float:
+        """∫ q above the price: what consumers would have paid more, currency per period."""
         return self.spread * self.quantity(price)
+
+
+Demand = Linear | ConstantElasticity | Exponential
 
 
 class Priced(NamedTuple):
@@ -155,7 +155,7 @@ def set_prices(demand: Demand, costs: Float[np.ndarray, " tier"]) -> Priced:
       Prices, quantity, profits and consumers' surplus.
 
     Raises:
-      TierError: if there is no tier, a cost is negative, or nobody would buy at cost.
+      TierError: if there is no tier, a cost is negative, or nobody (or everybody) buys at cost.
 
     Source: Spengler 1950; the recursion follows by backward induction.
     """
@@ -165,8 +165,9 @@ def set_prices(demand: Demand, costs: Float[np.ndarray, " tier"]) -> Priced:
             f"costs = {costs.tolist()}: give one number ≥ 0 for each tier, maker first."
         )
     total = float(costs.sum())
-    if not demand.quantity(total) > 0:
-        raise TierError(f"Nobody buys at {total:g}, the cost of all tiers: there is no market.")
+    if not 0 < demand.quantity(total) < math.inf:
+        who = "Everybody" if total == 0 else "Nobody"
+        raise TierError(f"{who} buys at {total:g}, the cost of all tiers: there is no market.")
     steps = [total]
     for _ in costs:
         steps.append(demand.best_price(steps[-1]))

@@ -1,5 +1,6 @@
 """Water-filling: the exact split of a budget over channels that do not touch each other."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,8 @@ class Filled(NamedTuple):
 
 
 def water_filling(
-    amplitude: Float[ArrayLike, "channel"],
-    half: Float[ArrayLike, "channel"],
+    amplitude: Float[ArrayLike, "channel"] | Sequence[float],
+    half: Float[ArrayLike, "channel"] | Sequence[float],
     budget: float,
     *,
     keep: bool = False,
