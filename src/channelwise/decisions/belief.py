@@ -28,7 +28,7 @@ from channelwise.decisions.arms import (
 
 NODES = 12
 TAIL = np.array([1e-14, 1e-10, 1e-7, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
-QUANTILES = np.concatenate([TAIL, 1 - TAIL[:-1]])
+QUANTILES = np.concatenate([TAIL, 1 - TAIL[-2::-1]])
 
 
 @runtime_checkable

@@ -36,7 +36,7 @@ class Boundary:
     """
 
     z: Float[np.ndarray, " look"]
-    information: Float[np.ndarray, " look"]
+    information: Float[np.ndarray, " each"]
 
     def __post_init__(self):
         _check_information(self.information)
@@ -134,7 +134,9 @@ def spending(
 ) -> Boundary:
     """Looks at times that need not be planned: by t a share α*(t) of the error is spent.
 
-    obrien_fleming: α*(t) = 2 (1 − Φ(z_{1−α/2} / √t)),   pocock: α*(t) = α ln(1 + (e − 1) t)
+    obrien_fleming: α*(t) = 4 (1 − Φ(z_{1−α/4} / √t)),   pocock: α*(t) = α ln(1 + (e − 1) t)
+
+    Half of it on each side.
 
     Args:
       information: t, share of the planned units at each look so far, increasing, the last 1.
@@ -148,7 +150,7 @@ def spending(
     if kind not in ("obrien_fleming", "pocock"):
         raise ExperimentError(f"kind is {kind!r}; there are obrien_fleming and pocock.")
     if kind == "obrien_fleming":
-        spent = 2 * ndtr(ndtri(alpha / 2) / np.sqrt(information))
+        spent = 4 * ndtr(ndtri(alpha / 4) / np.sqrt(information))
     else:
         spent = alpha * np.log1p((np.e - 1) * information)
     z = np.empty(0)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from channelwise.decisions.arms import ExperimentError, check_share
 
-Numbers = float | np.floating | Float[np.ndarray, "*case"]
+Numbers = float | np.number | Real[np.ndarray, "..."]
+"""One number, or arrays of many experiments that go together by broadcasting."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Comparison:
 def fieller_ends(
     control: Numbers,
     treatment: Numbers,
-    covariance: Float[np.ndarray, "2 2 *case"],
+    covariance: Float[np.ndarray, "2 2 ..."],
     critical: Numbers,
 ) -> tuple[Numbers, Numbers]:
     """All ratios R that a test of m_B − R m_A = 0 accepts.
@@ -186,7 +187,7 @@ def fieller_ends(
 def log_ratio_ends(
     control: Numbers,
     treatment: Numbers,
-    covariance: Float[np.ndarray, "2 2 *case"],
+    covariance: Float[np.ndarray, "2 2 ..."],
     critical: Numbers,
 ) -> tuple[Numbers, Numbers]:
     """e^(ln R ± c s),   s² = V_A / m_A² + V_B / m_B² − 2 C / (m_A m_B): the delta method."""

@@ -103,7 +103,7 @@ def critical_value(n: Numbers, planned: float, alpha: float = 0.05) -> Numbers:
       alpha: probability to be wrong at any time, in (0, 1).
 
     Returns:
-      3.0 or more at α = 0.05, where a single look has 1.96; grows slowly away from `planned`.
+      3.035 near `planned` at α = 0.05, where a single look has 1.96; grows slowly away from it.
     """
     df, kappa = _df_and_kappa(n, planned, alpha)
     log_q = (np.log1p(kappa) - 2 * np.log(alpha)) / (df + 1)
