@@ -1,9 +1,12 @@
 """Where a channel's best spend can lie at a price: on its concave parts, and at a few points.
 
 At a price p a channel wants the x that maximizes f(x) − p x. On a convex part that is an end; on a
-concave one it is where f′(x) = p. Where the bend is unknown, f is bounded by its nodes, raised by
-what it can be above their chords; only those on the upper hull count. The most over all parts is
-proven but for the error of the table.
+concave one it is where f′(x) = p. In a cell where the bend is unknown f is at most
+
+    m ((r − l)/l)² / 8,   m ≥ |x² f″|,
+
+above its chord from l to r, which shrinks as the interval does. The most over all parts is proven
+but for the error of the table.
 """
 
 from typing import NamedTuple
@@ -23,8 +26,9 @@ class Parts(NamedTuple):
     last: np.ndarray  # (channel, run): its last node
     x: Float[np.ndarray, "channel point"]
     value: Float[np.ndarray, "channel point"]  # f(x) or a bound; −inf for no point
-    begin: Float[np.ndarray, "channel point"]  # where what the point stands for begins,
-    end: Float[np.ndarray, "channel point"]  # and where it ends
+    begin: Float[np.ndarray, "channel unknown"]  # where a cell of unknown bend begins,
+    end: Float[np.ndarray, "channel unknown"]  # where it ends,
+    steepest: Float[np.ndarray, "channel unknown"]  # and its m
     edges: tuple[np.ndarray, ...]  # by channel: spends at which one part becomes another
 
 
@@ -43,21 +47,23 @@ def parts_of(table: Table, least: Float[np.ndarray, " channel"], may_stop: np.nd
         least: of each channel's spend if there is any.
         may_stop: (channel,) bool, whether a channel may spend nothing.
     """
-    runs, points, edges = [], [], []
+    runs, points, unknown, edges = [], [], [], []
     for c in range(len(table.step)):
-        own_runs, own_points, own_edges = _cut(table, c)
+        own_runs, own_points, own_unknown, own_edges = _cut(table, c)
         begin = table.nodes[c, 0]
         if may_stop[c]:
-            own_points.append((0.0, 0.0, 0.0, 0.0))
+            own_points.append((0.0, 0.0))
             own_edges.append(begin if least[c] == 0 else least[c] / 2)
         if may_stop[c] and least[c] == 0 and not table.convex_below[c]:
-            own_points.append((0.0, table.below[c], 0.0, begin))
+            own_points.append((0.0, table.below[c]))
         runs.append(own_runs)
         points.append(own_points)
+        unknown.append(own_unknown)
         edges.append(np.array(own_edges))
     ends = _padded(runs, (-1, -1)).astype(int)
-    at = np.moveaxis(_padded(points, (0.0, -np.inf, 0.0, 0.0)), 2, 0)
-    return Parts(table, least, ends[..., 0], ends[..., 1], *at, edges=tuple(edges))
+    at = np.moveaxis(_padded(points, (0.0, -np.inf)), 2, 0)
+    cells = np.moveaxis(_padded(unknown, (1.0, 0.0, 0.0)), 2, 0)
+    return Parts(table, least, ends[..., 0], ends[..., 1], *at, *cells, edges=tuple(edges))
 
 
 def choose(
@@ -70,16 +76,29 @@ def choose(
     within = np.maximum(low, np.where(low > 0, parts.least, 0.0))
     ends = np.stack([within, np.where(high >= parts.least, high, 0.0)], axis=1)
     at_ends = evaluate(parts.table, ends)
-    fits = (parts.end >= within[:, None]) & (parts.begin <= ends[:, 1:])
-    x = np.concatenate([parts.x, ends], axis=1)
-    value = np.concatenate([np.where(fits, parts.value, -np.inf), at_ends], axis=1)
-    surplus = value - price[..., None] * x
-    x = np.broadcast_to(np.clip(x, within[:, None], ends[:, 1:]), surplus.shape)
+    fits = (parts.x >= within[:, None]) & (parts.x <= ends[:, 1:])
+    unknown = _in_unknown(parts, *ends.T)
+    x = np.concatenate([parts.x, ends, unknown[0]], axis=1)
+    value = np.where(fits, parts.value, -np.inf)
+    surplus = np.concatenate([value, at_ends, unknown[1]], axis=1) - price[..., None] * x
+    x = np.broadcast_to(x, surplus.shape)
     on_runs = _on_runs(parts, price, within, ends[:, 1])
     x = np.concatenate([x, on_runs[0]], axis=2)
     surplus = np.concatenate([surplus, on_runs[1]], axis=2)
     best = surplus.argmax(axis=2)[..., None]
     return Choice(*(np.take_along_axis(part, best, axis=2)[..., 0] for part in (x, surplus)))
+
+
+def _in_unknown(parts: Parts, low, high):
+    """Both ends of every cell of unknown bend within the interval, with bounds on f between."""
+    left = np.maximum(parts.begin, low[:, None])
+    right = np.minimum(parts.end, high[:, None])
+    some = left < right
+    width = np.where(some, right / np.where(some, left, 1.0) - 1, 0.0)
+    x = np.concatenate([left, right], axis=1)
+    rise = np.where(some, parts.steepest * width**2 / 8, -np.inf)
+    value = evaluate(parts.table, x) + np.concatenate([rise, rise], axis=1)
+    return np.where(np.tile(some, 2), x, low[:, None]), value
 
 
 def _on_runs(parts: Parts, price, low, high):
@@ -145,35 +164,19 @@ def evaluate(table: Table, x: Float[np.ndarray, "*batch channel at"]) -> np.ndar
 
 
 def _cut(table: Table, c: int):
-    """Concave runs, points and edges of one channel's table."""
+    """Concave runs, points, cells of unknown bend and edges of one channel's table."""
     bend, x, f = table.bend[c], table.nodes[c], table.value[c]
     cuts = np.flatnonzero(np.diff(bend)) + 1
-    runs, points = [], []
+    runs, points, unknown = [], [], []
     for a, b in zip([0, *cuts], [*cuts, len(bend)], strict=True):  # cells a … b − 1, nodes a … b
-        points += [(x[i], f[i], x[i], x[i]) for i in (a, b)]
+        points += [(x[i], f[i]) for i in (a, b)]
         if bend[a] < 0:
             runs.append((a, b))
         elif bend[a] == 0:
-            cells = np.concatenate([[0.0], table.rise[c, a:b], [0.0]])
-            raised = f[a : b + 1] + np.maximum(cells[1:], cells[:-1])
-            hull = _hull(x[a : b + 1], raised)
-            points += [(x[a + i], raised[i], x[a], x[b]) for i in hull]
-    return runs, points, [float(x[a]) for a in cuts]
-
-
-def _hull(x: Float[np.ndarray, " node"], v: Float[np.ndarray, " node"]) -> list[int]:
-    """The points on the upper concave hull: only these are ever the best at some price."""
-    kept: list[int] = []
-    for i in range(len(x)):
-        while len(kept) > 1:
-            a, b = kept[-2:]
-            if (v[b] - v[a]) * (x[i] - x[a]) > (v[i] - v[a]) * (x[b] - x[a]):
-                break
-            kept.pop()
-        kept.append(i)
-    return kept
+            unknown += [(x[k], x[k + 1], table.steepest[c, k]) for k in range(a, b)]
+    return runs, points, unknown, [float(x[a]) for a in cuts]
 
 
 def _padded(rows: list[list[tuple]], empty: tuple) -> np.ndarray:
-    width = max(1, *(len(r) for r in rows)) if len(rows) > 1 else max(1, len(rows[0]))
+    width = max([1, *map(len, rows)])
     return np.array([[*r, *[empty] * (width - len(r))] for r in rows], float)

@@ -28,6 +28,10 @@ NODES = 2000
 """Most problems looked at; the gap that is left is then told by the certificate."""
 
 
+_EAGER = 24
+"""Problems around which a division is looked for; later, one in so many."""
+
+
 class _Problem(NamedTuple):
     """Each channel within an interval of its own, relaxed by prices."""
 
@@ -64,7 +68,8 @@ def search(curves: Curves, limits: Limits, least: float, tolerance: float) -> Di
             closed = max(closed, problem.bound)
         for child in children:
             seen += 1
-            best = max([best, *_divisions(parts, child, limits, least)], key=lambda d: d[0])
+            if not enough(child.bound) and (seen < _EAGER or seen % _EAGER == 0):
+                best = max([best, *_divisions(parts, child, limits, least)], key=lambda d: d[0])
             if enough(child.bound):
                 closed = max(closed, child.bound)
             else:
@@ -157,12 +162,23 @@ def _worth(parts: Parts, x, limits: Limits, least: float, cleared: Cleared):
     return (value if keeps else -np.inf, x, cleared)
 
 
+def _raised(parts: Parts, problem: _Problem) -> tuple[int, float]:
+    """The channel whose surplus is farthest above what it really gets, and where to split it."""
+    chosen = choose(parts, problem.cleared.price, problem.low, problem.high)
+    x = chosen.spend[1]
+    real = evaluate(parts.table, x[:, None])[:, 0] - problem.cleared.price[1] * x
+    c = int((chosen.surplus[1] - real).argmax())
+    if problem.low[c] < x[c] < problem.high[c]:
+        return c, float(x[c])
+    return c, float(problem.low[c] + problem.high[c]) / 2
+
+
 def _halves(parts: Parts, problem: _Problem, limits: Limits, least: float) -> list[_Problem]:
     """Two problems in place of one: the channel that jumps stays below a spend, or above it."""
     low, high = problem.low, problem.high
     _, c, at = _jumps(problem, limits)
     if c < 0:
-        return []
+        c, at = _raised(parts, problem)
     edges = parts.edges[c]
     inside = edges[(edges > low[c] * (1 + 1e-9)) & (edges < high[c] * (1 - 1e-9))]
     split = inside[np.abs(np.log(inside / at)).argmin()] if len(inside) else at

@@ -7,8 +7,8 @@ is off by at most
     h⁶/46080 · max |d⁶f/du⁶| ≤ h⁶/46080 · c₆ Σ_sj |a| n⁶ ω_max,
 
 for a function of v = n (u − ln k) whose m-th derivative is at most c_m ω(v). Between two nodes the
-sign of x² f″ = d²f/du² − df/du is proven if at both it is farther from 0 than it can move in half a
-step, h/2 · Σ |a| (c₃ n³ + c₂ n²) ω · e^(n h).
+sign of x² f″ = d²f/du² − df/du is proven if at both it is the same, and farther from 0 than it can
+be from a straight line between the two, h²/8 · Σ |a| (c₄ n⁴ + c₃ n³) ω · e^(n h).
 
 Source: error of Hermite interpolation, Davis 1963, §3.5.
 """
@@ -20,8 +20,8 @@ from jaxtyping import Float
 
 from channelwise.decisions.curves import Curves
 
-_CONSTANTS = {"hill": (1.0, 1.0, 1.82), "tanh": (1.0, 1.75, 77.0), "power": (1.0, 1.0, 1.0)}
-"""c₂, c₃, c₆ for ω = w/(1+w)², min(w, 1/w) and w, where w = e^v."""
+_CONSTANTS = {"hill": (1.0, 1.0, 1.82), "tanh": (1.75, 4.5, 77.0), "power": (1.0, 1.0, 1.0)}
+"""c₃, c₄, c₆ for ω = w/(1+w)², min(w, 1/w) and w, where w = e^v."""
 _PRECISION = 5e-11  # of all curves together, where 1 is what the best channel can bring
 _NODES = (64, 2048)
 _NEGLIGIBLE = 1e-12
@@ -38,7 +38,7 @@ class Table(NamedTuple):
     value: Float[np.ndarray, "channel node"]  # f
     slope: Float[np.ndarray, "channel node"]  # f′
     bend: np.ndarray  # (channel, cell): 1 proven convex in x, −1 proven concave, 0 unknown
-    rise: Float[np.ndarray, "channel cell"]  # bound on f above the chord of its cell
+    steepest: Float[np.ndarray, "channel cell"]  # bound on |x² f″|
     poly: Float[np.ndarray, "channel cell 6"]  # of f in t = (u − u_k)/h, by rising powers
     error: Float[np.ndarray, " channel"]  # bound on |f − poly|
     below: Float[np.ndarray, " channel"]  # bound on |f| in front of the first node
@@ -69,7 +69,7 @@ def table(
     u[:, -1] = end
     f, first, second, wander = _sums(curves, n, log_k, u)
     growth = np.exp(n.max(axis=1) * step)[:, None]
-    bend, may_move = second - first, wander * growth * step[:, None] / 2
+    bend, may_move = second - first, wander * growth * step[:, None] ** 2 / 8
     sign = np.where(bend > may_move, 1, np.where(-bend > may_move, -1, 0))
     x = np.exp(u)
     x[:, -1] = high
@@ -84,7 +84,7 @@ def table(
         value=f,
         slope=first / x,
         bend=np.where(sign[:, 1:] == sign[:, :-1], sign[:, 1:], 0),
-        rise=_cellwise(np.abs(bend) + may_move) * (np.expm1(step) ** 2 / 8)[:, None],
+        steepest=_cellwise(np.abs(bend) + may_move),
         poly=_quintic(f, first, second, step[:, None]),
         error=sixth * step**6 / 46080,
         below=np.where(low > 0, 0.0, _most_at(curves.forms, n, log_k, size, start)),
@@ -125,7 +125,7 @@ def _most_at(forms, n, log_k, size, u) -> Float[np.ndarray, " channel"]:
 
 
 def _sums(curves: Curves, n, log_k, u) -> Float[np.ndarray, "4 channel node"]:
-    """f, df/du, d²f/du² and the bound on the change of x²f″ with u, at the nodes."""
+    """f, df/du, d²f/du² and the bound on the second derivative of x²f″ in u, at the nodes."""
     a = curves.weighted.reshape(n.shape)
     out = np.empty((4, *u.shape))
     for form in set(curves.forms):
@@ -137,8 +137,8 @@ def _sums(curves: Curves, n, log_k, u) -> Float[np.ndarray, "4 channel node"]:
 
 def _sampled(form: str, a, log_k, n, u) -> Float[np.ndarray, "4 channel node"]:
     """The sums of some channels. From node to node w grows by the factor e^(n h)."""
-    c2, c3, _ = _CONSTANTS[form]
-    times = (a, a * n, a * n**2, np.abs(a) * (c3 * n**3 + c2 * n**2))
+    c3, c4, _ = _CONSTANTS[form]
+    times = (a, a * n, a * n**2, np.abs(a) * (c4 * n**4 + c3 * n**3))
     growth = np.exp(n * (u[:, 1] - u[:, 0])[:, None])
     out = np.empty((4, *u.shape))
     for k in range(u.shape[1]):

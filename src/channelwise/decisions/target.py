@@ -52,8 +52,8 @@ def on_target(
     if over(free) >= 0:
         return free
     peak = divide(curves, limits, aim, tolerance)
-    if peak.value < 0:
-        reached = aim + peak.value / max(peak.spend.sum(), 1e-300)
+    if peak.value < 0 or peak.spend.sum() < 1e-9:
+        reached = _best_return(divide, free, curves, limits, least, tolerance)
         raise ConstraintError(
             f"No plan within the constraints returns {limits.target_roi:g} per unit of spend: the "
             f"closest returns {limits.target_roi * reached / aim:.4g}. Lower the target or relax a "
@@ -73,6 +73,17 @@ def on_target(
         most = max(low, most - 1e-13 * high)
         found = at(most)
     return found._replace(bound=_bound(found, free, most, least, aim))
+
+
+def _best_return(divide, free: Division, curves, limits: Limits, least: float, tolerance: float):
+    """The highest F/Σx there is (Dinkelbach 1967)."""
+    ratio, found = 0.0, free._replace(value=free.value + least * free.spend.sum())
+    while found.spend.sum() > 1e-9 and (next_ := ratio + found.value / found.spend.sum()) > ratio:
+        found = divide(curves, limits, next_, tolerance)
+        if next_ <= ratio * (1 + 1e-9):
+            break
+        ratio = next_
+    return ratio
 
 
 def _bound(found: Division, free: Division, b: float, least: float, aim: float) -> float:
