@@ -217,9 +217,9 @@ class Curves:
 
 def hill_curves(
     channels: tuple[str, ...],
-    amplitude: Float[np.ndarray, "*draw channel"],
-    half_saturation: Float[np.ndarray, "*draw channel"],
-    slope: Float[np.ndarray, "*draw channel"] | float = 1.0,
+    amplitude: Float[np.ndarray, "... channel"],
+    half_saturation: Float[np.ndarray, "... channel"],
+    slope: Float[np.ndarray, "... channel"] | float = 1.0,
     *,
     today: Float[np.ndarray, " channel"],
 ) -> Curves:
@@ -229,7 +229,8 @@ def hill_curves(
 
     Args:
       channels: names.
-      amplitude: a, the most a channel can bring over the horizon, currency.
+      amplitude: a, the most a channel can bring over the horizon, currency; of shape (channel,), or
+        (draw, channel), as are the other parameters.
       half_saturation: K > 0, the spend that brings half of it, currency.
       slope: n > 0; S-shaped above 1.
       today: spend as things are, currency.

@@ -109,10 +109,16 @@ class Plan:
 
     def gain_interval(self, probability: float = 0.9) -> tuple[float, float]:
         """Equal-tailed interval of the gain."""
-        low, high = (1 - probability) / 2, (1 + probability) / 2
-        order = np.argsort(self.gain)
+        return self.interval_of(self.gain, probability)
+
+    def interval_of(
+        self, values: Float[np.ndarray, " draw"], probability: float = 0.9
+    ) -> tuple[float, float]:
+        """Equal-tailed interval of some values of the draws, under the plan's weights."""
+        order = np.argsort(values)
         below = np.cumsum(self.weights[order]) - self.weights[order] / 2
-        return tuple(float(np.interp(q, below, self.gain[order])) for q in (low, high))
+        tails = (1 - probability) / 2, (1 + probability) / 2
+        return tuple(float(np.interp(q, below, values[order])) for q in tails)
 
     @property
     def today_is_best(self) -> bool:
