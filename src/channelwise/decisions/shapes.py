@@ -1,0 +1,66 @@
+"""The forms of saturation with two derivatives, elementwise: φ(z) through w = zⁿ.
+
+    φ′ = n w φ_w / z,   φ″ = φ′ (n − 1 − 2 n κ)/z,   κ = −½ w φ_ww / φ_w
+
+    hill    φ = w/(1 + w)   κ = φ
+    tanh    φ = tanh w      κ = w φ
+    power   φ = w           κ = 0
+
+Written with κ, nothing cancels as z → 0.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+TINY = 1e-100
+"""Stands for no media at all where a slope is needed."""
+
+
+class _Form(NamedTuple):
+    value: np.ndarray
+    first: np.ndarray  # w φ_w
+    kappa: np.ndarray
+
+
+def _hill(w: np.ndarray) -> _Form:
+    phi = w / (1 + w)
+    return _Form(phi, phi / (1 + w), phi)
+
+
+def _tanh(w: np.ndarray) -> _Form:
+    phi, w = np.tanh(w), np.minimum(w, 350.0)  # beyond it the slope is 0 to the last digit
+    return _Form(phi, w / np.cosh(w) ** 2, w * phi)
+
+
+def _linear(w: np.ndarray) -> _Form:
+    return _Form(w, w, np.zeros_like(w))
+
+
+_FORM = {"hill": _hill, "tanh": _tanh, "power": _linear}
+
+
+def value(form: str, z: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """φ(z; n).
+
+    Args:
+      form: one of `curves.FORMS`.
+      z: media ≥ 0 over the scale of the curve.
+      n: the power, > 0, broadcast against z.
+    """
+    return _FORM[form](_power(z, n)).value
+
+
+def shape(form: str, z: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """φ, φ′ and φ″ at z; arguments as in `value`."""
+    z = np.maximum(z, TINY)
+    phi, first, kappa = _FORM[form](_power(z, n))
+    first = n * first / z
+    return phi, first, first * ((n - 1 - 2 * n * kappa) / z)
+
+
+def _power(z: np.ndarray, n: np.ndarray) -> np.ndarray:
+    if (n == 1).all():
+        return z
+    with np.errstate(divide="ignore"):
+        return np.exp(np.minimum(n * np.log(z), 700))
