@@ -71,7 +71,7 @@ def climb(
       StrengthError: if the budget is not a positive number, or the method is unknown.
 
     Numerical note: in shares of the budget nothing depends on the unit of currency. Compiled in
-    float64 once for each value and method.
+    float64, once for each value, method and number of steps.
 
     Source: Kingma, Ba 2015; the projection's metric: Duchi, Hazan, Singer 2011, §1, and Reddi,
       Kale, Kumar 2018, algorithm 1.
@@ -79,43 +79,34 @@ def climb(
     require_budget(budget)
     if method not in get_args(Method):
         raise StrengthError(f"method = {method!r} must be one of {', '.join(get_args(Method))}.")
+    limit = np.broadcast_to(np.asarray(upper, np.float64) / budget, starts.shape[1:])
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax counts in int32
-        within = functools.partial(project, budget=1.0, upper=np.asarray(upper) / budget)
-        step, state = _step(value, budget, method, rate, float(keep), within)
-
-        def run(s: Array) -> Array:
-            s = within(s)
-            _, path = jax.lax.scan(step, (s, state(s)), None, length=steps)
-            return jnp.concatenate([s[None], path])
-
-        shares = jax.jit(jax.vmap(run))(jnp.asarray(starts / budget))
+        run = _compiled(value, method, steps)
+        shares = run(starts / budget, limit, float(budget), float(rate), float(keep))
         path = budget * np.asarray(shares, np.float64)
     spend = path[:, -1]
     return Climb(spend, value.value(spend) - float(keep) * spend.sum(-1), path)
 
 
-def _step(
-    value: ChannelValue,
-    budget: float,
-    method: str,
-    rate: float,
-    cost: float,
-    within: Callable[..., Array],
-) -> tuple[Callable, Callable]:
-    """One step of an ascent on shares, and the state to begin with."""
+@functools.lru_cache(maxsize=32)
+def _compiled(value: ChannelValue, method: str, steps: int) -> Callable[..., Array]:
+    """The paths of all starts, in shares of the budget: compiled once for all budgets and rates."""
     marginal = jax.grad(value.value)
     adam = optax.scale_by_adam(b2=_MEMORY, eps=_EPSILON)
 
-    def by_gradient(carry: tuple, _: None) -> tuple:
-        s, state = carry
-        s = within(s + rate * (marginal(budget * s) - cost))
-        return (s, state), s
+    def run(s: Array, limit: Array, budget: Array, rate: Array, cost: Array) -> Array:
+        def move(carry: tuple, _: None) -> tuple:
+            s, state = carry
+            d, metric = marginal(budget * s) - cost, 1.0
+            if method != "gradient":
+                d, state = adam.update(d, state)
+            if method == "adam_own_metric":
+                metric = jnp.sqrt(state.nu / (1 - _MEMORY**state.count)) + _EPSILON
+            s = project(s + rate * d, 1.0, upper=limit, weight=metric)
+            return (s, state), s
 
-    def by_adam(carry: tuple, _: None) -> tuple:
-        s, state = carry
-        d, state = adam.update(marginal(budget * s) - cost, state)
-        metric = jnp.sqrt(state.nu / (1 - _MEMORY**state.count)) + _EPSILON
-        s = within(s + rate * d, weight=metric if method == "adam_own_metric" else 1.0)
-        return (s, state), s
+        s = project(s, 1.0, upper=limit)
+        _, path = jax.lax.scan(move, (s, adam.init(s)), None, length=steps)
+        return jnp.concatenate([s[None], path])
 
-    return (by_gradient, lambda s: None) if method == "gradient" else (by_adam, adam.init)
+    return jax.jit(jax.vmap(run, in_axes=(0, None, None, None, None)))
