@@ -64,7 +64,7 @@ def test_the_ends_are_the_lifts_whose_e_is_one_over_alpha(x_a, x_b, share):
 
 
 def test_interval_and_p_value_are_one_test():
-    for x_b in range(90, 160):
+    for x_b in range(90, 160, 5):
         found = exact_lift(Counts(100, 2000), Counts(x_b, 2000), 250.0)
         assert (found.low > 0) == found.significant
         assert found.value == pytest.approx(x_b / 100 - 1)
@@ -73,6 +73,10 @@ def test_interval_and_p_value_are_one_test():
 def test_before_the_first_conversion_nothing_is_said():
     found = exact_lift(Counts(0, 50), Counts(0, 60), 100.0)
     assert np.isnan(found.value) and (found.low, found.high, found.p_value) == (-1, np.inf, 1)
+
+
+def test_an_overwhelming_effect_has_a_p_value_of_0():
+    assert exact_lift(Counts(10, 10**6), Counts(10**5, 10**6), 1e5).p_value == 0
 
 
 def test_swapping_equal_arms_mirrors_the_lift():

@@ -57,13 +57,13 @@ def test_cuped_removes_the_squared_correlation_of_the_variance(rho):
 @pytest.mark.parametrize("lift", [0.1, 4.0])
 def test_adjusted_intervals_hold_the_truth_as_often_as_they_say(lift):
     differences, lifts = [], []
-    for seed in range(800):
+    for seed in range(600):
         found = cuped(*users(100 + seed, 25, 0.9, lift))
         d, r = found.difference(0.9), found.lift(0.9)
         differences.append(d.low <= lift <= d.high)
         lifts.append(r.low <= lift / 5 <= r.high)
-    assert np.mean(differences) == pytest.approx(0.9, abs=0.032)
-    assert np.mean(lifts) == pytest.approx(0.9, abs=0.032)
+    assert np.mean(differences) == pytest.approx(0.9, abs=0.037)
+    assert np.mean(lifts) == pytest.approx(0.9, abs=0.037)
 
 
 def test_one_stratum_is_no_stratum():
@@ -94,7 +94,7 @@ def test_stratified_intervals_hold_the_truth_as_often_as_they_say(known):
     rng, names, held = np.random.default_rng(2), ("s", "m", "l"), []
     share, base, effect = np.array([0.5, 0.3, 0.2]), np.array([1.0, 4, 9]), np.array([0.0, 1, 4])
     truth = share @ (base + effect) / (share @ base) - 1
-    for _ in range(800):
+    for _ in range(600):
         arms = []
         for mean in (base, base + effect):
             n = (100 * share).astype(int) if known else rng.multinomial(94, share) + 2
@@ -104,7 +104,7 @@ def test_stratified_intervals_hold_the_truth_as_often_as_they_say(known):
         weights = dict(zip(names, share, strict=True)) if known else None
         lift = stratified(*arms, weights).lift(0.9)
         held.append(lift.low <= truth <= lift.high)
-    assert np.mean(held) == pytest.approx(0.9, abs=0.032)
+    assert np.mean(held) == pytest.approx(0.9, abs=0.037)
 
 
 M = Moments(9, 1.0, 1.0)

@@ -10,10 +10,10 @@ from channelwise.decisions.arms import Counts, ExperimentError
 from channelwise.decisions.proportions import (
     Rates,
     Table,
-    _rates_at_difference,
-    _rates_at_ratio,
     difference_ends,
     difference_score,
+    rates_at_difference,
+    rates_at_ratio,
     ratio_ends,
     ratio_score,
 )
@@ -51,7 +51,7 @@ def test_the_ratio_has_nearly_the_interval_koopman_printed():
 @each_table
 @pytest.mark.parametrize("d", [-0.4, -1e-3, 0.0, 2e-5, 0.3, 0.9])
 def test_the_rates_at_a_difference_are_the_likeliest(table, d):
-    found = _rates_at_difference(table, d)
+    found = rates_at_difference(table, d)
     assert found[1] - found[0] == pytest.approx(d, abs=1e-15)
     best = minimize_scalar(
         lambda p: -log_likelihood(table, p, p + d),
@@ -66,7 +66,7 @@ def test_the_rates_at_a_difference_are_the_likeliest(table, d):
 @each_table
 @pytest.mark.parametrize("r", [1e-3, 0.4, 1.0, 1.7, 300.0])
 def test_the_rates_at_a_ratio_are_the_likeliest(table, r):
-    found = _rates_at_ratio(table, r)
+    found = rates_at_ratio(table, r)
     best = minimize_scalar(
         lambda p: -log_likelihood(table, p, r * p),
         bounds=(0, min(1, 1 / r)),

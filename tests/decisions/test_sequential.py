@@ -81,6 +81,11 @@ def test_interval_lift_and_p_value_agree_on_whether_there_is_an_effect(shift):
     assert lift.value == pytest.approx(shift / 10)
 
 
+def test_an_overwhelming_effect_has_a_p_value_of_0():
+    pair = compare(Moments(10**6, 10.0, 1e-4), Moments(10**6, 20.0, 1e-4))
+    assert always_valid(pair, 2e6).p_value == 0
+
+
 def paths(seed: int, draw, cases: int, n: int, effect: float = 0.0):
     """t statistics and errors of two arms at every look, each one unit to both arms later."""
     rng, k = np.random.default_rng(seed), np.arange(1, n + 1)

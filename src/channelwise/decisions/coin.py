@@ -22,7 +22,7 @@ from scipy.special import betaln, xlog1py, xlogy
 
 from channelwise.decisions.arms import Counts, ExperimentError, check_positive, check_share
 from channelwise.decisions.estimate import Estimate, Numbers
-from channelwise.decisions.proportions import _root
+from channelwise.decisions.proportions import falling_root
 from channelwise.decisions.sequential import tightest
 
 
@@ -57,9 +57,9 @@ def exact_lift(
     x_a, x_b = float(control.successes), float(treatment.successes)
     check_share("level", level, 0.95)
     low, high = lift_ends(x_a, x_b, planned, 1 - level, share)
-    e = np.exp(log_e_value(x_a, x_b, share, planned, 1 - level, share))
+    log_e = log_e_value(x_a, x_b, share, planned, 1 - level, share)
     value = treatment.mean / control.mean - 1 if x_a else (np.inf if x_b else np.nan)
-    p = float(min(1.0, 1 / e))
+    p = float(np.exp(-max(log_e, 0.0)))
     return Estimate(float(value), float(low), float(high), p, level, "lift", "exact, always valid")
 
 
@@ -102,8 +102,8 @@ def lift_ends(
     def excess(q: Numbers) -> Numbers:
         return log_e_value(x_a, x_b, q, planned, alpha, share) - limit
 
-    low = _root(excess, 0 * middle, middle)
-    high = _root(lambda q: -excess(q), middle, 0 * middle + 1)
+    low = falling_root(excess, 0 * middle, middle)
+    high = falling_root(lambda q: -excess(q), middle, 0 * middle + 1)
     low, high = np.where(x_b == 0, 0.0, low), np.where(x_a == 0, 1.0, high)
     odds = (1 - share) / share
     with np.errstate(divide="ignore"):

@@ -97,7 +97,7 @@ class Comparison:
         from scipy.special import stdtr
 
         t = (self.treatment - self.control - null) / self.error
-        return _tail(t, alternative, lambda x: float(stdtr(self.df, x)))
+        return tail_p(t, alternative, lambda x: float(stdtr(self.df, x)))
 
     def difference(self, level: float = 0.95) -> Estimate:
         """m_B − m_A ± t_(1+level)/2 · error, Welch's interval.
@@ -200,7 +200,7 @@ def log_ratio_ends(
 _METHODS = {"fieller": fieller_ends, "log": log_ratio_ends}
 
 
-def _tail(t: float, alternative: str, cdf) -> float:
+def tail_p(t: float, alternative: str, cdf) -> float:
     """p-value of a statistic whose distribution is symmetric."""
     if alternative not in ("two-sided", "greater", "less"):
         raise ExperimentError(

@@ -1,124 +1,25 @@
 """How large an experiment must be, and what it can see.
 
-All questions rest on one approximation. An estimate whose shift is δ has a standard deviation
-s₁/√n, and s₀/√n if there were no effect; n counts the units of the control arm, and r n those of
-the treatment. The test rejects beyond z s₀/√n with z = Φ⁻¹(1 − α/2), so that
+An estimate whose shift is δ has a standard deviation s₁/√n, and s₀/√n if there were no effect; n
+counts the units of the control arm, and r n those of the treatment. The test rejects beyond z s₀/√n
+with z = Φ⁻¹(1 − α/2), so that
 
     power = Φ((δ√n − z s₀) / s₁) + Φ((−δ√n − z s₀) / s₁),   n = ((z s₀ + Φ⁻¹(power) s₁) / δ)²
 
-A covariate or strata that explain a share ρ² of the variance scale s₀ and s₁ by √(1 − ρ²), and n by
-1 − ρ².
+For means, z is the quantile of a t distribution, and the first Φ a noncentral one: with few units
+the estimated variance costs power. A covariate or strata that explain a share ρ² of the variance
+scale s₀ and s₁ by √(1 − ρ²), and n by 1 − ρ².
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri
+from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
 from channelwise.decisions.arms import ExperimentError, check_positive, check_share
-
-
-class Shift(NamedTuple):
-    """An effect on the scale of the test.
-
-    Attributes:
-      effect: δ ≥ 0.
-      null: s₀, √n times the standard deviation of its estimate without an effect.
-      alternative: s₁, with it.
-    """
-
-    effect: float
-    null: float
-    alternative: float
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """A conversion rate, compared with a rate that differs by the effect.
-
-    | method | δ | s₀² | s₁² |
-    |---|---|---|---|
-    | unpooled | p_B − p_A | s₁² | p_A q_A + p_B q_B / r |
-    | pooled | p_B − p_A | p̄ q̄ (1 + 1/r), p̄ = (p_A + r p_B)/(1 + r) | p_A q_A + p_B q_B / r |
-    | arcsine | 2 asin √p_B − 2 asin √p_A | 1 + 1/r | 1 + 1/r |
-
-    Args:
-      base: p_A, the rate without the treatment, in (0, 1).
-      method: how the variance is written; "pooled" is the test `compare` makes of two `Counts`.
-
-    Raises:
-      ExperimentError: for a base rate outside (0, 1), or an unknown method.
-
-    Source: Fleiss, Levin, Paik 2003, ch. 4 (pooled); Cohen 1988, ch. 6 (arcsine).
-    """
-
-    base: float
-    method: str = "pooled"
-
-    def __post_init__(self):
-        check_share("base", self.base, 0.05)
-        if self.method not in ("unpooled", "pooled", "arcsine"):
-            raise ExperimentError(
-                f"method is {self.method!r}; there are unpooled, pooled and arcsine."
-            )
-
-    def shift(self, effect: float, ratio: float) -> Shift:
-        """The shift an absolute effect makes, with `ratio` treated units for each control unit."""
-        p, q = self.base, self.base + effect
-        if not 0 < q < 1:
-            raise ExperimentError(
-                f"effect is {effect:g} on a base of {p:g}, a rate of {q:g}; "
-                f"give an absolute effect between {-p:g} and {1 - p:g}."
-            )
-        if self.method == "arcsine":
-            h = 2 * abs(np.arcsin(np.sqrt(q)) - np.arcsin(np.sqrt(p)))
-            return Shift(float(h), *[float(np.sqrt(1 + 1 / ratio))] * 2)
-        s1 = np.sqrt(p * (1 - p) + q * (1 - q) / ratio)
-        mean = (p + ratio * q) / (1 + ratio)
-        s0 = np.sqrt(mean * (1 - mean) * (1 + 1 / ratio)) if self.method == "pooled" else s1
-        return Shift(abs(effect), float(s0), float(s1))
-
-    def largest(self, down: bool) -> float:
-        """The largest effect there can be: up to a rate of 0 or 1."""
-        return self.base if down else 1 - self.base
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A measured outcome; the ratio metric of `ratio_moments` is one too, with sd = √variance.
-
-    δ = μ_B − μ_A,   s₀² = s₁² = σ_A² + σ_B² / r
-
-    Args:
-      sd: σ_A, of one unit's outcome, > 0.
-      sd_treatment: σ_B > 0; None for σ_A.
-
-    Raises:
-      ExperimentError: for a standard deviation that is not a finite number above 0.
-
-    Numerical note: normal, so a little optimistic for few units; with 20 in each arm the t test
-    has 2 points less power than this says, with 50 not quite 1.
-    """
-
-    sd: float
-    sd_treatment: float | None = None
-
-    def __post_init__(self):
-        check_positive("sd", self.sd)
-        check_positive("sd_treatment", self.sd if self.sd_treatment is None else self.sd_treatment)
-
-    def shift(self, effect: float, ratio: float) -> Shift:
-        """The shift an absolute effect makes, with `ratio` treated units for each control unit."""
-        treatment = self.sd if self.sd_treatment is None else self.sd_treatment
-        s = float(np.sqrt(self.sd**2 + treatment**2 / ratio))
-        return Shift(abs(effect), s, s)
-
-    def largest(self, down: bool) -> float:
-        """The largest effect there can be: there is none."""
-        return float("inf")
-
+from channelwise.decisions.estimate import Numbers
+from channelwise.decisions.metric import Mean, Proportion
 
 Metric = Proportion | Mean
 """What is measured."""
@@ -160,18 +61,17 @@ def sample_size(
       explained: ρ², share of the variance that a covariate or strata explain, in [0, 1).
 
     Returns:
-      Units of each arm.
+      Units of each arm; for means the fewest with that power, by trying from that n on.
 
     Raises:
       ExperimentError: for values outside their ranges.
 
-    Numerical note: leaves out rejections in the wrong direction, 1e-6 at a power of 0.8.
+    Numerical note: for rates it leaves out rejections in the wrong direction, 1e-6 at a power of
+    0.8.
     """
-    _check(alpha, ratio, explained, sides)
-    if not alpha < power < 1:
-        raise ExperimentError(
-            f"power is {power:g}; give a value between alpha ({alpha:g}) and 1, such as 0.8."
-        )
+    how = {"alpha": alpha, "ratio": ratio, "sides": sides, "explained": explained}
+    _check(**how)
+    _check_power(power, alpha)
     if effect == 0:
         raise ExperimentError(
             "effect is 0: no experiment is large enough to find nothing. "
@@ -180,6 +80,10 @@ def sample_size(
     shift = metric.shift(effect, ratio)
     reach = ndtri(1 - alpha / sides) * shift.null + ndtri(power) * shift.alternative
     n = (1 - explained) * (reach / shift.effect) ** 2
+    if shift.parts is not None:
+        n = max(np.ceil(n), 2.0, np.ceil(2 / ratio))
+        while power_of(metric, effect, n, **how) < power:
+            n += 1
     return Size(max(1, _up(n)), max(1, _up(ratio * n)))
 
 
@@ -204,14 +108,19 @@ def power_of(
     Raises:
       ExperimentError: for values outside their ranges.
     """
-    _check(alpha, ratio, explained, sides)
-    if not np.all(np.asarray(n) > 0):
-        raise ExperimentError(f"n is {n}; give a number of units above 0.")
-    shift = metric.shift(effect, ratio)
-    z = ndtri(1 - alpha / sides) * shift.null
-    signal = shift.effect * np.sqrt(np.asarray(n) / (1 - explained))
-    tails = [ndtr((sign * signal - z) / shift.alternative) for sign in (1, -1)[:sides]]
-    return sum(tails) if np.ndim(n) else float(sum(tails))
+    _check(alpha, ratio, sides, explained)
+    shift, n_a = metric.shift(effect, ratio), np.asarray(n, dtype=float)
+    least = 0 if shift.parts is None else max(1, 1 / ratio)
+    if not np.all(n_a > least):
+        raise ExperimentError(f"n is {n}; give a number of units above {least:g}.")
+    signal = shift.effect * np.sqrt(n_a / (1 - explained))
+    if shift.parts is not None:
+        df = _welch_df(shift.parts, n_a, ratio)
+        power = _t_power(signal / shift.alternative, df, alpha, sides)
+    else:
+        z = ndtri(1 - alpha / sides) * shift.null
+        power = sum(ndtr((sign * signal - z) / shift.alternative) for sign in (1, -1)[:sides])
+    return power if np.ndim(n) else float(power)
 
 
 def detectable(
@@ -243,10 +152,7 @@ def detectable(
     """
     from scipy.optimize import brentq
 
-    if not alpha < power < 1:
-        raise ExperimentError(
-            f"power is {power:g}; give a value between alpha ({alpha:g}) and 1, such as 0.8."
-        )
+    _check_power(power, alpha)
     sign = -1.0 if down else 1.0
 
     def missing(size: float) -> float:
@@ -255,16 +161,17 @@ def detectable(
         )
         return float(found) - power
 
-    most = metric.largest(down) * (1 - 1e-12)
-    if np.isinf(most):
-        shift = metric.shift(1.0, ratio)
-        most = 100 * (shift.null + shift.alternative) / np.sqrt(n)
-    if missing(most) < 0:
+    largest = metric.largest(down) * (1 - 1e-12)
+    shift = metric.shift(sign * min(largest, 1.0) / 2, ratio)
+    high = min(largest, 4 * max(shift.null, shift.alternative) / np.sqrt(n))
+    while missing(high) < 0 and high < largest:
+        high = min(largest, 2 * high)
+    if missing(high) < 0:
         raise ExperimentError(
-            f"{n:g} units find not even the largest possible effect ({sign * most:g}) with power "
+            f"{n:g} units find not even the largest possible effect ({sign * high:g}) with power "
             f"{power:g}. Plan for more units, or take a metric that varies less."
         )
-    return sign * float(brentq(missing, 0.0, most, xtol=1e-15, rtol=1e-12))
+    return sign * float(brentq(missing, 0.0, high, xtol=1e-15, rtol=1e-12))
 
 
 def rule_of_16(metric: Metric, effect: float) -> int:
@@ -284,7 +191,28 @@ def rule_of_16(metric: Metric, effect: float) -> int:
     return _up(16 * variance / effect**2)
 
 
-def _check(alpha: float, ratio: float, explained: float, sides: int) -> None:
+def _welch_df(parts: tuple[float, float], n: Numbers, ratio: float) -> Numbers:
+    """Degrees of freedom of Welch's test at the planned variances."""
+    a, b = parts
+    return 1 / (a**2 / (n - 1) + b**2 / (ratio * n - 1))
+
+
+def _t_power(away: Numbers, df: Numbers, alpha: float, sides: int) -> Numbers:
+    """P(T > c) + P(T < −c) of a noncentral t; the second is nothing far away, where it has no
+    accurate value."""
+    c = stdtrit(df, 1 - alpha / sides)
+    above = 1 - np.nan_to_num(nctdtr(df, away, c))
+    return above + np.where(away < 9, np.nan_to_num(nctdtr(df, away, -c)), 0.0) * (sides == 2)
+
+
+def _check_power(power: float, alpha: float) -> None:
+    if not alpha < power < 1:
+        raise ExperimentError(
+            f"power is {power:g}; give a value between alpha ({alpha:g}) and 1, such as 0.8."
+        )
+
+
+def _check(alpha: float, ratio: float, sides: int, explained: float) -> None:
     check_share("alpha", alpha, 0.05)
     check_positive("ratio", ratio)
     if sides not in (1, 2):

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from channelwise.decisions.arms import Counts, ExperimentError, check_share
-from channelwise.decisions.estimate import Estimate, Numbers, _tail
+from channelwise.decisions.estimate import Estimate, Numbers, tail_p
 
 LARGEST_LIFT = 1e12
 BISECTIONS = 64
@@ -55,7 +55,7 @@ class Rates:
         if not -1 < null < 1:
             raise ExperimentError(f"null is {null:g}; a difference of rates lies in (-1, 1).")
         chi = float(difference_score(self.table, null))
-        return _tail(chi, alternative, lambda x: float(ndtr(x)))
+        return tail_p(chi, alternative, lambda x: float(ndtr(x)))
 
     def difference(self, level: float = 0.95) -> Estimate:
         """p̂_B − p̂_A, and all differences that the score test accepts.
@@ -92,8 +92,8 @@ class Rates:
 def difference_ends(table: Table, z: float) -> tuple[Numbers, Numbers]:
     """All d with |χ_d| ≤ z, for many tables at once."""
     middle = table.x_b / table.n_b - table.x_a / table.n_a
-    low = _root(lambda d: difference_score(table, d) - z, -1.0 + 0 * middle, middle)
-    return low, _root(lambda d: difference_score(table, d) + z, middle, 1.0 + 0 * middle)
+    low = falling_root(lambda d: difference_score(table, d) - z, -1.0 + 0 * middle, middle)
+    return low, falling_root(lambda d: difference_score(table, d) + z, middle, 1.0 + 0 * middle)
 
 
 def ratio_ends(table: Table, z: float) -> tuple[Numbers, Numbers]:
@@ -104,15 +104,19 @@ def ratio_ends(table: Table, z: float) -> tuple[Numbers, Numbers]:
         middle = np.clip(np.log(x_b / n_b) - np.log(x_a / n_a), -span, span)
     middle = np.where(np.isnan(middle), 0.0, middle)
     score = Table(x_a, n_a, x_b, n_b)
-    low = np.exp(_root(lambda s: ratio_score(score, np.exp(s)) - z, 0 * middle - span, middle))
-    high = np.exp(_root(lambda s: ratio_score(score, np.exp(s)) + z, middle, 0 * middle + span))
+    low = np.exp(
+        falling_root(lambda s: ratio_score(score, np.exp(s)) - z, 0 * middle - span, middle)
+    )
+    high = np.exp(
+        falling_root(lambda s: ratio_score(score, np.exp(s)) + z, middle, 0 * middle + span)
+    )
     return np.where(x_b == 0, 0.0, low)[()], np.where(x_a == 0, np.inf, high)[()]
 
 
 def difference_score(table: Table, d: Numbers) -> Numbers:
     """χ_d, see the module."""
     x_a, n_a, x_b, n_b = table
-    p_a, p_b = _rates_at_difference(table, d)
+    p_a, p_b = rates_at_difference(table, d)
     n = n_a + n_b
     variance = (p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b) * n / (n - 1)
     return _standardized(x_b / n_b - x_a / n_a - d, variance)
@@ -121,13 +125,13 @@ def difference_score(table: Table, d: Numbers) -> Numbers:
 def ratio_score(table: Table, r: Numbers) -> Numbers:
     """χ_r, see the module."""
     x_a, n_a, x_b, n_b = table
-    p_a, p_b = _rates_at_ratio(table, r)
+    p_a, p_b = rates_at_ratio(table, r)
     n = n_a + n_b
     variance = (r**2 * p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b) * n / (n - 1)
     return _standardized(x_b / n_b - r * x_a / n_a, variance)
 
 
-def _rates_at_difference(table: Table, d: Numbers) -> tuple[Numbers, Numbers]:
+def rates_at_difference(table: Table, d: Numbers) -> tuple[Numbers, Numbers]:
     """The likeliest rates with p_B − p_A = d: the middle root of a cubic.
 
     Source: Farrington and Manning 1990, appendix.
@@ -145,7 +149,7 @@ def _rates_at_difference(table: Table, d: Numbers) -> tuple[Numbers, Numbers]:
     return p_b - d, p_b
 
 
-def _rates_at_ratio(table: Table, r: Numbers) -> tuple[Numbers, Numbers]:
+def rates_at_ratio(table: Table, r: Numbers) -> tuple[Numbers, Numbers]:
     """The likeliest rates with p_B = r p_A: the smaller root of N r p² − b p + X = 0."""
     x_a, n_a, x_b, n_b = table
     b = n_a + x_b + r * (n_b + x_a)
@@ -161,7 +165,7 @@ def _standardized(distance: Numbers, variance: Numbers) -> Numbers:
     return np.where(np.abs(distance) < 1e-15, 0.0, chi)[()]
 
 
-def _root(f, low: Numbers, high: Numbers) -> Numbers:
+def falling_root(f, low: Numbers, high: Numbers) -> Numbers:
     """Where a decreasing function of many numbers crosses 0, by bisection."""
     for _ in range(BISECTIONS):
         middle = (low + high) / 2

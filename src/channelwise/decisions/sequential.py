@@ -55,14 +55,16 @@ def always_valid(
       ExperimentError: for values outside their ranges, or a lift without a positive control.
 
     Numerical note: exact for normal outcomes in two equally large arms of equal variance;
-    otherwise asymptotic: do not look before each arm has a few hundred units and, for rates, some
-    fifty conversions. Rates never looked at earlier than that can be looked at always.
+    otherwise asymptotic, as the t test is. Equally large arms kept the error from the first look
+    on in every simulation, heavy tails included: skewness cancels. Where one arm is small and
+    the outcome skewed it does not (`benchmarks/experiments_proof.py`, "1 : 9"): begin to look
+    when the small arm has some hundreds of units; for conversions use `coin.exact_lift`.
     """
     pair = _as_means(comparison)
     c = float(critical_value(pair.n, planned, 1 - level))
     value = pair.treatment - pair.control
-    e = np.exp(log_e_value(value / pair.error, pair.n, planned, 1 - level))
-    p = float(min(1.0, 1 / e))
+    log_e = log_e_value(value / pair.error, pair.n, planned, 1 - level)
+    p = float(np.exp(-max(log_e, 0.0)))
     if scale == "difference":
         low, high = value - c * pair.error, value + c * pair.error
         return Estimate(value, low, high, p, level, "difference", "always valid")
@@ -117,7 +119,7 @@ def tightest(alpha: float) -> float:
 
     c² = (1 + 1/κ) ln((1 + κ)/α²) of the normal mixture is smallest there: 8.2 for α = 0.05.
 
-    Source: Waudby-Smith et al. 2024, appendix B.2.
+    Source: Waudby-Smith et al. 2024, on the choice of ρ.
     """
     from scipy.special import lambertw
 
