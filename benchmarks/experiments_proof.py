@@ -256,7 +256,7 @@ def power() -> str:
     """Share of simulated experiments of a planned size that find their effect."""
     lines = [
         f"{SIMULATIONS:,} experiments of the planned size, α = 5 %: share that found the effect, "
-        f"in % (± {points(0.8, SIMULATIONS)}).",
+        f"in % (± {points(0.8, SIMULATIONS)}; with CUPED {ANALYSES:,}, ± {points(0.8, ANALYSES)}).",
         "",
         "| test | units A, B | formula | simulated | error if no effect |",
         "|---|---|---|---|---|",
@@ -282,6 +282,7 @@ MEAN_DESIGNS = [
     ("normal", 0.25, 1.0, 0.0),
     ("exponential", 0.25, 1.0, 0.0),
     ("normal", 0.25, 2.0, 0.0),
+    ("normal", 1.0, 1.0, 0.0),
     ("normal, CUPED ρ = 0.5", 0.25, 1.0, 0.5),
     ("normal, CUPED ρ = 0.8", 0.2, 1.0, 0.8),
 ]
@@ -306,13 +307,14 @@ def rate_power(
 
 
 def mean_power(row: int, name: str, effect: float, ratio: float, rho: float) -> str:
-    """One design for means, analysed by Welch's t test, after CUPED where ρ > 0."""
+    """One design for means, analysed by Welch's t test, or by `cuped` where ρ > 0."""
     explained = rho**2
     size = sample_size(Mean(1.0), effect, ratio=ratio, explained=explained)
-    rng, shares, cases = np.random.default_rng([2, row]), [], 2_000
+    rng, shares, cases = np.random.default_rng([2, row]), [], 1_000
+    experiments = ANALYSES if rho else SIMULATIONS
     for shift in (effect, 0.0):
         hits = []
-        for _ in range(SIMULATIONS // cases):
+        for _ in range(experiments // cases):
             arms = [outcome(rng, name, rho, (cases, n)) for n in size]
             hits.append(rejected(arms, shift, rho > 0))
         shares.append(np.concatenate(hits).mean())
@@ -474,7 +476,7 @@ def analysis_coverage(row: int, label: str, experiment: Callable) -> str:
 
 def belief_coverage() -> str:
     """Credible intervals where the rates are drawn from the prior: they must be exact."""
-    rng, held, cases = np.random.default_rng(5), [], 2_000
+    rng, held, cases = np.random.default_rng(5), [], 1_000
     for _ in range(cases):
         p = rng.beta(3, 30, 2)
         x = rng.binomial(200, p)

@@ -12,7 +12,7 @@ soon as a probability looks good: see `sequential` for that.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -21,24 +21,16 @@ from channelwise.decisions.arms import (
     Arm,
     Counts,
     ExperimentError,
+    Moments,
     check_positive,
     check_share,
     nearest,
 )
+from channelwise.decisions.conjugate import Beta, Normal
 
 NODES = 12
 TAIL = np.array([1e-14, 1e-10, 1e-7, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
 QUANTILES = np.concatenate([TAIL, 1 - TAIL[-2::-1]])
-
-
-@runtime_checkable
-class Distribution(Protocol):
-    """A frozen distribution of scipy."""
-
-    def cdf(self, x): ...
-    def pdf(self, x): ...
-    def ppf(self, q): ...
-    def mean(self): ...
 
 
 class Credible(NamedTuple):
@@ -62,14 +54,14 @@ class Beliefs:
       posteriors: a distribution for each arm, by name.
     """
 
-    posteriors: Mapping[str, Distribution]
+    posteriors: Mapping[str, Beta | Normal]
 
     def arm(self, name: str, level: float = 0.95) -> Credible:
         """The mean of one arm."""
         check_share("level", level, 0.95)
         f = self._named(name)
-        low, high = f.ppf([(1 - level) / 2, (1 + level) / 2])
-        return Credible(float(f.mean()), float(low), float(high), float(1 - f.cdf(0.0)))
+        low, high = f.ppf(np.array([(1 - level) / 2, (1 + level) / 2]))
+        return Credible(float(f.mean), float(low), float(high), float(1 - f.cdf(0.0)))
 
     def probability_best(self) -> dict[str, float]:
         """P(k is best) of each arm; they sum to 1."""
@@ -104,7 +96,7 @@ class Beliefs:
 
         span = (q_b[0] - q_a[-1], q_b[-1] - q_a[0])
         low, high = _quantiles(below, span, level)
-        return Credible(float(b.mean() - a.mean()), low, high, 1 - below(0.0))
+        return Credible(float(b.mean - a.mean), low, high, 1 - below(0.0))
 
     def lift(self, control: str, treatment: str, level: float = 0.95) -> Credible:
         """m_treatment / m_control − 1: P(ratio ≤ r) = ∫ f_A(x) F_B(r x) dx.
@@ -139,7 +131,7 @@ class Beliefs:
         low, middle, high = np.expm1([low, middle, high])
         return Credible(float(middle), float(low), float(high), 1 - below(0.0))
 
-    def _named(self, name: str) -> Distribution:
+    def _named(self, name: str) -> Beta | Normal:
         if name not in self.posteriors:
             raise ExperimentError(nearest("arm", name, self.posteriors))
         return self.posteriors[name]
@@ -175,18 +167,14 @@ def beliefs(arms: Mapping[str, Arm], prior: tuple[float, float] | None = None) -
     return Beliefs({name: posterior(arm, prior) for name, arm in arms.items()})
 
 
-def _beta(arm: Counts, prior: tuple[float, float] | None) -> Distribution:
-    from scipy.stats import beta
-
+def _beta(arm: Counts, prior: tuple[float, float] | None) -> Beta:
     a, b = (1.0, 1.0) if prior is None else prior
     check_positive("a of the prior", a)
     check_positive("b of the prior", b)
-    return beta(a + arm.successes, b + arm.failures)
+    return Beta(float(a + arm.successes), float(b + arm.failures))
 
 
-def _normal(arm: Arm, prior: tuple[float, float] | None) -> Distribution:
-    from scipy.stats import norm
-
+def _normal(arm: Moments, prior: tuple[float, float] | None) -> Normal:
     if not arm.variance > 0:
         raise ExperimentError(
             "the outcome of an arm does not vary, so its mean would be certain. "
@@ -196,7 +184,7 @@ def _normal(arm: Arm, prior: tuple[float, float] | None) -> Distribution:
     if prior is not None:
         check_positive("standard deviation of the prior", prior[1])
         precision, weighted = precision + prior[1] ** -2, weighted + prior[0] * prior[1] ** -2
-    return norm(weighted / precision, precision**-0.5)
+    return Normal(weighted / precision, precision**-0.5)
 
 
 def _nodes(
