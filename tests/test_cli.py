@@ -10,6 +10,7 @@ import pytest
 from channelwise import cli
 
 COMMANDS = ["run", "sweep", "report", "list", "describe", "refresh", "predict", "check", "fit"]
+COMMANDS += ["allocate", "plan-test"]
 
 
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess:

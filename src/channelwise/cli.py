@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from channelwise import cli_decisions
+
 _INTRO = """\
 Executable notebooks: run them with your own parameters and data, read one report a run.
 
@@ -44,6 +46,8 @@ def _checked(options: argparse.Namespace) -> int:
         return _predict_rows(options)
     if options.command == "check":
         return _check_market(options)
+    if options.command in ("allocate", "plan_test"):
+        return _decide(options)
     from channelwise.runs import commands
 
     try:
@@ -63,14 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="channelwise",
         description=_INTRO,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=28
+        ),
         epilog="`channelwise COMMAND --help` explains a command with examples.",
     )
     from channelwise import __version__
 
     parser.add_argument("--version", action="version", version=f"channelwise {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_run, _sweep, _report, _list, _describe, _refresh, _predict, _check, _fit):
+    every = (_run, _sweep, _report, _list, _describe, _refresh, _predict)
+    for add in (*every, _check, _fit, _allocate, _plan_test):
         add(commands)
     return parser
 
@@ -313,6 +320,75 @@ def _fit(commands) -> None:
     parser.add_argument("data", type=Path, metavar="MY.csv", help="one row a period and geo")
     _roles(parser)
     _running(parser, jobs=1)
+
+
+def _allocate(commands) -> None:
+    parser = _command(
+        commands,
+        "allocate",
+        "divide a budget over the channels, with a proof",
+        "Fits your file, asks whether the fit may be used, and divides a budget over channels:\n"
+        "today's plan and the proposed one side by side, the gain with its interval, what each\n"
+        "constraint costs, and how far from the best the plan can be at most. Amounts are in\n"
+        "currency over the horizon.",
+        "  channelwise allocate my.csv --budget 1e6 --periods 52 -o plan.csv\n"
+        "  channelwise allocate my.csv --change 0.3 --lower tv=1e5 --json plan.json\n"
+        "  channelwise allocate draws.npz --objective profit --margin 0.4\n"
+        "  channelwise allocate my.csv --group digital=search+social:0..5e5 --target-roi 2",
+        "allocate",
+    )
+    _deciding(parser)
+    parser.add_argument("-o", dest="output", type=Path, metavar="PLAN.csv", help="plan as CSV")
+    parser.add_argument("--json", type=Path, metavar="PLAN.json", help="plan as JSON")
+
+
+def _plan_test(commands) -> None:
+    parser = _command(
+        commands,
+        "plan-test",
+        "say which experiment would improve the budget most",
+        "Fits your file and ranks experiments by what their outcome would add to the budget\n"
+        "decision, in currency, net of their cost and of what they lose while they run. Without\n"
+        "--test it looks at every channel off, halved, half more and doubled, for 4 and 8 periods.",
+        "  channelwise plan-test my.csv\n"
+        "  channelwise plan-test my.csv --test tv=0:8:5000 --test search=1.5:4\n"
+        "  channelwise plan-test draws.npz --periods 52 --top 5 -o tests.csv",
+        "plan_test",
+    )
+    _deciding(parser)
+    parser.add_argument(
+        "--test",
+        dest="tests",
+        type=cli_decisions.test_of,
+        action="append",
+        default=[],
+        metavar="CHANNEL=FACTOR:PERIODS[:COST]",
+        help="a test to be ranked; channels joined by + change at once (repeat for more)",
+    )
+    parser.add_argument("--top", type=_count, default=10, metavar="N", help="rows printed (10)")
+    parser.add_argument("-o", dest="output", type=Path, metavar="TESTS.csv", help="all as CSV")
+
+
+def _deciding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data", type=Path, metavar="MY.csv", help="your file, or draws that --save kept (.npz)"
+    )
+    cli_decisions.add_decision(parser)
+    _roles(parser)
+    cli_decisions.add_model(parser)
+
+
+def _decide(options: argparse.Namespace) -> int:
+    options.roles = {name: getattr(options, name) for name in _ROLES}
+
+    def check() -> int:
+        from channelwise.response.checkup import check_file
+
+        done = check_file(options.data, **options.roles)
+        print(done.text, file=sys.stderr if done.status == 2 else sys.stdout, flush=True)
+        return done.status
+
+    return getattr(cli_decisions, options.command)(options, check)
 
 
 _ROLES = (

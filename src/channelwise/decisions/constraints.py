@@ -1,6 +1,5 @@
 """What a plan must keep to: the budget, bounds of channels and groups, and what today allows."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from channelwise.decisions.curves import Curves
+from channelwise.response.reading.findings import nearest
 
 
 class ConstraintError(ValueError):
@@ -109,10 +109,8 @@ def _check_names(c: Constraints, names: tuple[str, ...]) -> None:
     for where, some in given.items():
         for name in some:
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
                 raise ConstraintError(
-                    f"There is no channel {name!r}, which {where} names; did you mean {near[0]!r}? "
-                    f"The channels are {', '.join(names)}."
+                    f"There is no channel {name!r}, which {where} names; {nearest(name, names)}"
                 )
 
 
@@ -144,7 +142,7 @@ def _with_change(lower, upper, change, today, names, budget) -> tuple[np.ndarray
     least = np.where(free, 0.0, today * np.maximum(1 - np.where(free, 0, change), 0))
     most = np.where(free, np.inf, today * (1 + np.where(free, 0, change)))
     for i, name in enumerate(names):
-        if max(lower[i], least[i]) > min(upper[i], most[i]):
+        if not free[i] and max(lower[i], least[i]) > min(upper[i], most[i]):
             raise ConstraintError(
                 f"{name} may spend {least[i]:,.6g} to {most[i]:,.6g} by the change of "
                 f"{change[i]:.0%} allowed from today's {today[i]:,.6g}, but {lower[i]:,.6g} to "

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from channelwise.decisions.period_curves import PeriodCurves
-from channelwise.decisions.plan import Certificate, _write
+from channelwise.decisions.plan import Certificate, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,11 +140,11 @@ class PeriodPlan:
 
     def to_csv(self, path: Path | str) -> None:
         """Write `table`, whole or not at all."""
-        _write(Path(path), self.table().to_csv())
+        write(path, self.table().to_csv())
 
     def to_json(self, path: Path | str) -> None:
         """Write `summary`, whole or not at all."""
-        _write(Path(path), json.dumps(self.summary(), indent=2, ensure_ascii=False) + "\n")
+        write(path, json.dumps(self.summary(), indent=2, ensure_ascii=False) + "\n")
 
 
 _METHOD = "inverted_cdf"

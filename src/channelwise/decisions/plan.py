@@ -139,7 +139,9 @@ class Plan:
             "held at": list(self.held),
         }
         frame = pd.DataFrame(rows, index=pd.Index(self.channels, name="channel"))
-        money = [frame[name].sum() for name in ("today", "plan", "change")]
+        before, after = float(self.today.sum()), float(self.spend.sum())
+        more = after - before if abs(after - before) > 1e-9 * after else 0.0
+        money = [before, after, more]
         frame.loc["all"] = [*money, np.nan, np.nan, ""]
         return frame
 
@@ -177,30 +179,35 @@ class Plan:
 
     def to_csv(self, path: Path | str) -> None:
         """Write `table`, whole or not at all."""
-        _write(Path(path), self.table().to_csv())
+        write(path, self.table().to_csv())
 
     def to_json(self, path: Path | str) -> None:
         """Write `summary`, whole or not at all."""
-        _write(Path(path), json.dumps(self.summary(), indent=2, ensure_ascii=False) + "\n")
+        write(path, json.dumps(self.summary(), indent=2, ensure_ascii=False) + "\n")
+
+    @property
+    def verdict(self) -> str:
+        """What is gained over today's plan, in a sentence."""
+        low, high = self.gain_interval()
+        if self.today_is_best:
+            return "Today's plan is already the best within the constraints."
+        return (
+            f"Expected gain over today's plan {self.expected_gain:,.4g} (90 % interval {low:,.4g} "
+            f"to {high:,.4g}), a gain with probability {self.probability_of_gain:.0%}."
+        )
 
     def __str__(self) -> str:
-        low, high = self.gain_interval()
         lines = [self.stamp] if self.stamp else []
         lines += [f"{n}: {x:,.4g} (today {t:,.4g})" for n, x, t in self._moves()]
-        if self.today_is_best:
-            lines.append("Today's plan is already the best within the constraints.")
-        else:
-            lines.append(
-                f"Expected gain {self.expected_gain:,.4g} (90 % interval {low:,.4g} to "
-                f"{high:,.4g}), a gain with probability {self.probability_of_gain:.0%}."
-            )
-        return "\n".join([*lines, str(self.certificate)])
+        return "\n".join([*lines, self.verdict, str(self.certificate)])
 
     def _moves(self):
         return zip(self.channels, self.spend, self.today, strict=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path | str, text: str) -> None:
+    """Write a text whole or not at all."""
+    path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")
