@@ -2,9 +2,13 @@
 
     net value = EVSI · share of the horizon left after the test − cost − what it loses while it runs
 
-A test that is long measures better and leaves less time to use what it showed. While it runs the
-spend is off: the lift that it causes is lost or gained, and what it saves or spends is money, worth
-what the plan's last unit of budget brings (and itself, where the objective is profit).
+A test that is long measures better and leaves less time to use what it showed. While it runs, its
+channels spend a multiple of today's instead of what the best plan x* would give them, and lose
+
+    Σ_c share of the horizon, geos and people · ([E f_c(x*_c) − λ x*_c] − [E f_c(x_c) − λ x_c])
+
+where λ is what a unit of the budget brings elsewhere (and itself, where the objective is profit).
+For concave curves within the bounds of the plan nothing can be gained off it.
 """
 
 from collections.abc import Sequence
@@ -24,7 +28,7 @@ from channelwise.decisions.value_of_information import (
     value_of_information,
 )
 from channelwise.response.effects import Effects
-from channelwise.response.lift import LiftTest, changed_spend
+from channelwise.response.lift import LiftError, LiftTest, tested_geos
 from channelwise.response.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -41,7 +45,8 @@ class TestValue:
       lift: mean and standard deviation of the expected lift over the draws, outcome units.
       information: value of its outcome over a whole horizon.
       left: share of the horizon that is left after the test.
-      off_plan: what is lost while it runs, currency; below 0 where the test itself earns.
+      off_plan: what is lost while it runs, currency; below 0 where it earns, by spending beyond a
+        bound of the plan.
     """
 
     test: ProposedTest
@@ -142,7 +147,7 @@ def plan_test(
     periods: int | None = None,
     objective: Objective = "outcome",
     margin: float = 1.0,
-    draws: int = 1000,
+    draws: int = 500,
     classes: int = 16,
     override: tuple[str, ...] = (),
 ) -> TestPlan:
@@ -178,7 +183,7 @@ def plan_test(
         for test, as_played in zip(tests, played, strict=True)
     ]
     ranked = tuple(sorted(values, key=lambda v: -v.net))
-    return TestPlan(ranked, decision.plan, *decision.perfect(), curves.stamp)
+    return TestPlan(ranked, decision.plan, *decision.perfect, curves.stamp)
 
 
 def _valued(
@@ -189,17 +194,31 @@ def _valued(
     horizon: int,
     classes: int,
 ) -> TestValue:
-    lift, market = effects.lift(played), effects.market
+    lift = effects.lift(played)
     information = value_of_information(decision, lift, played.standard_error, classes)
-    kept = decision.margin if decision.objective == "profit" else 1.0
     weights = decision.prior
     mean = float(weights @ lift)
-    lost = decision.money * changed_spend(played, market) - kept * market.value * mean
     return TestValue(
         test=test,
         played=played,
         lift=(mean, float(np.sqrt(weights @ (lift - mean) ** 2))),
         information=information,
         left=max(1 - (test.periods + played.tail) / horizon, 0.0),
-        off_plan=lost,
+        off_plan=test.periods / horizon * _lost(played, effects, decision),
     )
+
+
+def _lost(played: LiftTest, effects: Effects, decision: Decision) -> float:
+    """What a whole horizon of the test would lose against the plan, currency."""
+    curves, plan, market = decision.curves, decision.plan.spend, effects.market
+    factor = np.ones(len(plan))
+    for channel, value in played.factor.items():
+        if channel not in curves.channels:
+            raise LiftError(f"{channel} has no spend, so that no plan could use a test of it.")
+        factor[curves.channels.index(channel)] = value
+    brought = [decision.kept * curves.expected(x) for x in (plan, factor * curves.today)]
+    spent = decision.money * (plan - factor * curves.today)
+    spend = market.spend[:, market.before :].sum(axis=1)
+    part = played.share * spend[tested_geos(played, market)].sum(axis=0) / spend.sum(axis=0)
+    tested = np.isin(curves.channels, list(played.factor))
+    return float(np.sum((part * (brought[0] - brought[1] - spent))[tested]))
