@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     from channelwise import __version__
 
-    parser.add_argument("--version", action="version", version=f"channelwise {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"channelwise {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     every = (_run, _sweep, _report, _list, _describe, _refresh, _predict)
     for add in (*every, _check, _fit, _allocate, _plan_test):

@@ -250,7 +250,7 @@ def test_rising_prices_move_money_to_other_channels():
         (Constraints(1.0, lower={"c0": -1}), "lower bound of c0 is -1"),
         (Constraints(1.0, upper={"c0": -1}), "upper bound of c0 is -1"),
         (Constraints(1.0, lower={"C1": 0.1}), "no channel 'C1', which lower names; did you mean 'c1'"),
-        (Constraints(1.0, groups={"g": Group(("c9",))}), "group g names; there are c0, c1 and c2"),
+        (Constraints(1.0, groups={"g": Group(("c9",))}), "group g names; did you mean 'c2'"),
         (Constraints(1.0, lower={"c0": 0.6, "c1": 0.7}), "below the sum of the minimums.*c0 0.6"),
         (Constraints(1.0, lower={"c0": 0.5}, upper={"c0": 0.4}), "c0 .* 0.5 .* 0.4"),
         (Constraints(1.0, lower={"c0": 0.9}, change=0.1), "c0 may spend 0.3 to 0.366667 by the"),
