@@ -99,7 +99,7 @@ def discover_e(e: Mapping[str, float], alpha: float = 0.05) -> Discoveries:
     holds for any dependence, and at any time at which one stops looking at any of the tests.
 
     Args:
-      e: e-value of each comparison, by name, 0 or more: of the present look, not the largest so far.
+      e: e-value of each comparison at the present look, not the largest so far, by name, 0 or more.
       alpha: expected share of false discoveries, in (0, 1).
 
     Raises:
