@@ -12,7 +12,8 @@ the base rate has dropped out. For x_A and x_B conversions and a prior q ~ Beta(
     e(q) = B(a + x_B, b + x_A) / (B(a, b) q^x_B (1 − q)^x_A)
 
 is a martingale if q is the truth, so P(e(q) ≥ 1/α ever) ≤ α for every sample size and rate: no
-normal approximation, no smallest sample. The test of no effect is q = π.
+normal approximation, no smallest sample. The test of no effect is q = π. Rates may drift from hour
+to hour, as long as the lift stays.
 
 Source: Robbins 1970; Lindon and Malek 2022, "Anytime-valid inference for multinomial count data".
 """

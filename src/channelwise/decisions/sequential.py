@@ -15,7 +15,7 @@ all times together*. For large ν this is the normal mixture (mixture SPRT)
 which holds asymptotically for any outcome with a finite variance. For conversions at any sample
 size see `coin`.
 
-Source: Robbins 1970; Lai 1976; Wang and Ramdas 2025, "Anytime-valid t-tests and confidence
+Source: Robbins 1970; Lai 1976; Wang and Ramdas 2023, "Anytime-valid t-tests and confidence
 sequences for Gaussian means with unknown variance"; Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas
 2024, "Time-uniform central limit theory and asymptotic confidence sequences".
 """
