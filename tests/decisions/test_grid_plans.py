@@ -103,7 +103,7 @@ def test_fewer_terms_say_nearly_the_same(slope):
     np.testing.assert_allclose(few.amplitude.sum(axis=2), many.amplitude.sum(axis=2), rtol=1e-12)
     for x in (1.0, 20.0, 60.0, 400.0, 1e6):
         spend = np.full(3, x)
-        np.testing.assert_allclose(few.values(spend), many.values(spend), rtol=0.08)
+        np.testing.assert_allclose(few.values(spend), many.values(spend), rtol=0.12)
     little = np.full(3, 1e-5)
     np.testing.assert_allclose(few.values(little), many.values(little), rtol=1e-3)
     assert fewer_terms(few, 12) is few

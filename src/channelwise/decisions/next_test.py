@@ -28,7 +28,7 @@ from channelwise.decisions.value_of_information import (
     value_of_information,
 )
 from channelwise.response.effects import Effects
-from channelwise.response.lift import LiftError, LiftTest, tested_geos
+from channelwise.response.lift import LiftTest, tested_geos
 from channelwise.response.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -213,8 +213,6 @@ def _lost(played: LiftTest, effects: Effects, decision: Decision) -> float:
     curves, plan, market = decision.curves, decision.plan.spend, effects.market
     factor = np.ones(len(plan))
     for channel, value in played.factor.items():
-        if channel not in curves.channels:
-            raise LiftError(f"{channel} has no spend, so that no plan could use a test of it.")
         factor[curves.channels.index(channel)] = value
     brought = [decision.kept * curves.expected(x) for x in (plan, factor * curves.today)]
     spent = decision.money * (plan - factor * curves.today)

@@ -1,13 +1,13 @@
 """A test that could be run: what it would change, how long, and how well it could measure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from channelwise.response.effects import Effects
-from channelwise.response.lift import LiftError, LiftTest, tested_geos
+from channelwise.response.lift import LiftError, LiftTest, changed_media, tested_geos
 from channelwise.response.market import MarketData
 
 
@@ -84,18 +84,21 @@ def as_lift_test(test: ProposedTest, effects: Effects) -> LiftTest:
     """The test as if it ran within the record, with nothing measured yet.
 
     Raises:
-      LiftError: if it does not fit the market.
+      LiftError: if it does not fit the market, or names a medium without spend.
     """
     market, lags = effects.market, effects.posterior.model.lags
     first, tail = _window(test, market, lags)
     days = market.dates[first], market.dates[first + test.periods - 1]
     parts = {"geos": test.geos, "share": test.share, "tail": tail, "name": test.label}
-    # Whether the test fits the market is checked here, before the noise asks for its geos.
     plain = LiftTest(test.factor, str(days[0]), str(days[1]), 0.0, 1.0, **parts)
+    changed_media(plain, market, np.ones(market.n_geos))  # refuses what does not fit the market
+    for channel in test.factor:
+        if channel in market.organic_names:
+            raise LiftError(f"{channel} has no spend, so that no plan could use a test of it.")
     error = test.standard_error
     if error is None:
         error = standard_error(effects, tested_geos(plain, market), test.periods + tail, test.share)
-    return LiftTest(test.factor, str(days[0]), str(days[1]), 0.0, error, **parts)
+    return replace(plain, standard_error=error)
 
 
 def standard_error(effects: Effects, tested: Sequence[int], periods: int, share: float) -> float:

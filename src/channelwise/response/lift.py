@@ -180,7 +180,7 @@ def changed_media(
         if not window[..., at].any():
             raise LiftError(
                 f"The lift test {test.label} multiplies {channel}, but the record holds none of it "
-                f"in those periods and geos; give the new spend a period, spend={{{channel!r}: …}}."
+                f"in those periods and geos; give other dates, or spend={{{channel!r}: …}} a period."
             )
         window[..., at] *= factor
     for channel, spend in test.spend.items():
