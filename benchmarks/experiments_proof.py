@@ -1,6 +1,6 @@
 """Do tests and intervals of experiments keep their word? Simulated experiments, counted.
 
-    python benchmarks/experiments_proof.py            # all parts, about five minutes
+    python benchmarks/experiments_proof.py            # all parts, some six minutes of one core
     python benchmarks/experiments_proof.py peeking    # one part
 
 | part | question |
