@@ -180,7 +180,8 @@ def changed_media(
         if not window[..., at].any():
             raise LiftError(
                 f"The lift test {test.label} multiplies {channel}, but the record holds none of it "
-                f"in those periods and geos; give other dates, or spend={{{channel!r}: …}} a period."
+                "in those periods and geos; give other dates, or "
+                f"spend={{{channel!r}: …}} a period."
             )
         window[..., at] *= factor
     for channel, spend in test.spend.items():
