@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from channelwise.decisions.allocation import allocate
+from channelwise.decisions.constraints import Constraints
+from channelwise.decisions.curves import hill_curves
 from channelwise.decisions.strength import StrengthError
 from channelwise.decisions.water import water_filling
 
@@ -46,6 +49,18 @@ def test_money_that_would_not_come_back_is_kept():
     spend, level = water_filling([4.0, 1.5], [1.0, 1.0], 100.0, keep=True)
     assert level == 1 and np.allclose(spend, [1.0, np.sqrt(1.5) - 1], rtol=1e-14)
     assert np.array_equal(water_filling([0.5], [1.0], 10.0, keep=True).spend, [0.0])
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_budget_solver_finds_the_same_split(seed, keep):
+    a, k, budget = drawn(seed)
+    curves = hill_curves(tuple("abcdef"), a, k, today=np.full(6, budget / 6))
+    objective = "profit" if keep else "outcome"
+    plan = allocate(curves, Constraints(budget=budget), objective=objective)
+    filled = water_filling(a, k, budget, keep=keep)
+    assert np.allclose(plan.spend, filled.spend, atol=1e-6 * budget)
+    assert plan.certificate.proven
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1e9])
