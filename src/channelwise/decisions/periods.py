@@ -24,7 +24,13 @@ from channelwise.decisions.pacing import Pacing, polytope_of
 from channelwise.decisions.period_curves import PeriodCurves
 from channelwise.decisions.period_plan import PeriodPlan
 from channelwise.decisions.plan import Certificate
-from channelwise.decisions.polytope import Polytope, best_multipliers, inside, linear_bound
+from channelwise.decisions.polytope import (
+    Polytope,
+    best_multipliers,
+    inside,
+    linear_bound,
+    pulled_in,
+)
 
 _EXPLORE = 50  # draws that tell the better starts from the worse
 _DRAWN = 200  # plans drawn at random, of which the best are starts
@@ -100,12 +106,10 @@ class _Problem:
     profit: bool
 
     def __post_init__(self):
-        found = inside(self.polytope)
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("_inner", found.x)
-        put("_tight", found.tight)
-        slope = self.curves.derivatives(self._cells(found.x)).gradient * self.unit * self.margin
-        put("_size", float(np.abs(slope).mean()) or 1.0)
+        put("_inner", inside(self.polytope))
+        slope = self.curves.derivatives(self._cells(self._inner.x)).gradient
+        put("_size", float(np.abs(slope).mean() * self.unit * self.margin) or 1.0)
 
     def value(self, spend: Float[np.ndarray, "channel period"]) -> float:
         """The objective in currency."""
@@ -114,7 +118,7 @@ class _Problem:
     def concave_plan(self) -> tuple[np.ndarray, float, str]:
         """The plan, the bound and the words for it, where the objective is concave."""
         objective = self._objective(None)
-        best = maximize(objective, self.polytope, self._inner, self._tight)
+        best = maximize(objective, self.polytope, self._inner.x, self._inner.tight)
         bound = self._bound(objective, best.x, best.prices)
         return best.x, bound, "interior point, bound by weak duality"
 
@@ -122,7 +126,7 @@ class _Problem:
         """The same where it is not: a bound from the majorant, and local ascents."""
         above = self.curves.majorants(self._cells(self.polytope.upper))
         relaxed = self._objective(above)
-        top = maximize(relaxed, self.polytope, self._inner, self._tight, tolerance=1e-6)
+        top = maximize(relaxed, self.polytope, self._inner.x, self._inner.tight, tolerance=1e-6)
         bound = self._bound(relaxed, top.x, top.prices)
         some = self._with(self.curves.thinned(_EXPLORE))
         explored = [some._climbed(start, 1e-3, 60) for start in some._starts(top.x, starts)]
@@ -181,15 +185,8 @@ class _Problem:
     def _climbed(self, start: np.ndarray, barrier: float, most_steps: int) -> np.ndarray:
         """A local maximum near a start, or as far as the steps lead."""
         how = {"barrier": barrier, "tolerance": 1e-8, "most_steps": most_steps}
-        inner = self._pulled_in(start)
-        return maximize(self._objective(None), self.polytope, inner, self._tight, **how).x
-
-    def _pulled_in(self, start: np.ndarray) -> np.ndarray:
-        """The start, moved towards the inside until it has room to every limit."""
-        room = ~self._tight
-        inner, move = self.polytope.slack(self._inner), self.polytope.slack(start)
-        fall = np.where(room & (move < inner), inner / np.maximum(inner - move, 1e-300), np.inf)
-        return self._inner + min(1.0, 0.99 * fall.min()) * 0.99 * (start - self._inner)
+        inner = pulled_in(self.polytope, self._inner, start)
+        return maximize(self._objective(None), self.polytope, inner, self._inner.tight, **how).x
 
     def _starts(self, relaxed: np.ndarray, many: int) -> list[np.ndarray]:
         """The relaxation's plan, today's, an even one, and the best of plans drawn at random."""
@@ -197,7 +194,10 @@ class _Problem:
         today = self.curves.today * (C * T / max(self.curves.today.sum(), 1e-300))
         rng = np.random.default_rng(0)
         cells = relaxed.reshape(C, T)
-        drawn = [self._pulled_in(_pulses(rng, cells).ravel()) for _ in range(_DRAWN)]
+        drawn = [
+            pulled_in(self.polytope, self._inner, _pulses(rng, cells).ravel())
+            for _ in range(_DRAWN)
+        ]
         drawn.sort(key=lambda u: -self.value(self._cells(u)))
         return [relaxed, today.ravel(), np.ones(C * T), *drawn][:many]
 

@@ -112,6 +112,23 @@ def inside(polytope: Polytope) -> Inside:
     return Inside(x / scale, room < 0.5)
 
 
+def pulled_in(
+    polytope: Polytope, inner: Inside, x: Float[np.ndarray, " variable"], back: float = 0.01
+) -> Float[np.ndarray, " variable"]:
+    """A plan moved towards the inside until it has room to every limit that leaves any.
+
+    Args:
+      polytope: the limits.
+      inner: from `inside`.
+      x: any plan, also one that breaks limits.
+      back: the share of the way, from x or where the limits cut it off, that is left.
+    """
+    room, move = polytope.slack(inner.x), polytope.slack(x)
+    falls = ~inner.tight & (move < room)
+    far = np.where(falls, room / np.maximum(room - move, 1e-300), np.inf).min(initial=np.inf)
+    return inner.x + min(1.0, far) * (1 - back) * (x - inner.x)
+
+
 def conflict(polytope: Polytope) -> tuple[str, ...]:
     """The names of limits that contradict each other, none of which can be left out.
 
