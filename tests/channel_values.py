@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from channelwise.decisions.strength import ChannelValue, Precision, Strength
+from channelwise.decisions.channel_value import ChannelValue
+from channelwise.decisions.strength import Precision, Strength
 
 
 def known(*, slope: float = 2.0, unit: float = 1.0, margin: float = 8.0) -> ChannelValue:

@@ -5,7 +5,8 @@ import pytest
 
 import channel_values
 from channelwise.decisions.branch import best_spend
-from channelwise.decisions.strength import ChannelValue, Precision, Strength, StrengthError
+from channelwise.decisions.channel_value import ChannelValue
+from channelwise.decisions.strength import Precision, Strength, StrengthError
 from channelwise.decisions.water import water_filling
 
 

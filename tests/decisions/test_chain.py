@@ -3,7 +3,7 @@
 import pytest
 
 import chains
-from channelwise.decisions.chain import Chain, ChainError, Node
+from channelwise.decisions.chain import Chain, ChainError, Node, tier
 
 
 def test_every_way_passes_one_node_of_each_tier_and_no_closed_pair():
@@ -22,6 +22,17 @@ def test_changing_one_node_leaves_all_others_and_the_chain_itself():
     assert {n: v for n, v in changed.nodes.items() if n != "shop"} == {
         n: v for n, v in chain.nodes.items() if n != "shop"
     }
+
+
+def test_a_tier_is_made_of_columns_and_of_numbers_for_all():
+    made = tier(["a", "b"], capacity=[1.0, 2.0], margin=0.1)
+    assert made == {"a": Node(1.0, margin=0.1), "b": Node(2.0, margin=0.1)}
+    assert tier(["a"]) == {"a": Node()} and tier([], capacity=[]) == {}
+
+
+def test_a_column_of_another_length_is_named():
+    with pytest.raises(ChainError, match=r"margin has 1 values for 2 nodes: a, b\."):
+        tier(["a", "b"], capacity=3.0, margin=[0.1])
 
 
 @pytest.mark.parametrize(

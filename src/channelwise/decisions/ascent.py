@@ -10,8 +10,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike, Float
 
+from channelwise.decisions.channel_value import ChannelValue
 from channelwise.decisions.projection import project
-from channelwise.decisions.strength import ChannelValue, StrengthError, require_budget
+from channelwise.decisions.strength import StrengthError, require_budget
 
 Method = Literal["gradient", "adam", "adam_own_metric"]
 _EPSILON, _MEMORY = 1e-8, 0.999

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int
 
-from channelwise.decisions.strength import ChannelValue, require_budget
+from channelwise.decisions.channel_value import ChannelValue
+from channelwise.decisions.strength import require_budget
 
 _ROUNDING = 1e-13
 """Allowance for rounding in every bound, relative: about 500 units in the last place."""

@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 MOST_PATHS = 100_000
@@ -30,6 +30,33 @@ class Node:
     margin: float = 0.0
     conversion: float = 1.0
     holding: float = 0.0
+
+
+def tier(names: Sequence[str], **numbers: float | Sequence[float]) -> dict[str, Node]:
+    """The nodes of one tier from columns of numbers.
+
+    Args:
+      names: of the nodes.
+      **numbers: attributes of `Node`, each one number for all or one for every node.
+
+    Returns:
+      The nodes by name.
+
+    Raises:
+      ChainError: if a column is longer or shorter than the names.
+    """
+    columns = {}
+    for what, values in numbers.items():
+        column = [values] * len(names) if isinstance(values, int | float) else list(values)
+        if len(column) != len(names):
+            raise ChainError(
+                f"{what} has {len(column)} values for {len(names)} nodes: {', '.join(names)}."
+            )
+        columns[what] = column
+    rows = zip(*columns.values(), strict=True) if columns else ([()] * len(names))
+    return {
+        n: Node(**dict(zip(columns, row, strict=True))) for n, row in zip(names, rows, strict=True)
+    }
 
 
 @dataclass(frozen=True)
