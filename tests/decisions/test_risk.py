@@ -151,9 +151,9 @@ def test_cvar_of_linear_curves_is_that_of_a_linear_program(seed):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("risk", ["cvar", "quantile", "probability"])
 def test_bounds_hold_and_plans_are_as_good_as_a_grid_when_curves_are_s_shaped(seed, risk):
-    c = curves(seed, draws=15, slope=(1.2, 3.5))
+    c = curves(seed, draws=10, slope=(1.2, 3.5))
     plan = allocate_for_risk(c, Constraints(budget=200.0), risk=risk, level=0.2)
-    p, today = np.full(15, 1 / 15), c.values(c.today).sum(axis=1)
+    p, today = np.full(10, 0.1), c.values(c.today).sum(axis=1)
     exact = {
         "cvar": lambda y: cvar(y, p, 0.2),
         "quantile": lambda y: quantile(y, p, 0.2),
@@ -216,18 +216,18 @@ def test_bounds_changes_and_groups_are_kept(risk):
 
 
 def test_a_channel_in_use_spends_its_least_or_nothing():
-    for seed in range(3):
-        c = curves(seed, draws=12, slope=(1.5, 3.0))
+    for seed in range(2):
+        c = curves(seed, draws=8, slope=(1.5, 3.0))
         x = allocate_for_risk(c, Constraints(150.0, if_used={"a": 60.0, "b": 60.0})).spend
         assert ((x[:2] == 0) | (x[:2] >= 60 * (1 - 1e-9))).all() and x.sum() <= 150 * (1 + 1e-9)
 
 
 def test_profit_subtracts_the_spend_in_every_draw():
     c = curves(5)
-    plan = allocate_for_risk(c, Constraints(5000.0), objective="profit", margin=0.6, level=0.2)
-    y = 0.6 * c.values(plan.spend).sum(axis=1) - plan.spend.sum()
+    plan = allocate_for_risk(c, Constraints(2000.0), objective="profit", margin=0.9, level=0.2)
+    y = 0.9 * c.values(plan.spend).sum(axis=1) - plan.spend.sum()
     assert plan.certificate.value == pytest.approx(cvar(y, plan.weights, 0.2), rel=1e-12)
-    assert plan.certificate.proven and plan.spend.sum() < 4000
+    assert plan.certificate.proven and plan.spend.sum() < 1900
 
 
 def test_the_weights_of_a_bound_are_always_allowed():

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 RISKS = ("cvar", "quantile", "probability")
 
-_SHARP = (0.3, 0.02, 1e-3, 5e-5, 3e-6, 2e-7)  # widths of the corner, in spreads of the outcome
+_SHARP = tuple(0.3 / 10**k for k in range(7))  # widths of the corner, in spreads of the outcome
 _ROUND = (0.3, 0.1, 0.03)  # the same for steps, which are never climbed sharp
 _SEARCHES = 2  # of random moves, each followed by an ascent
 _ROUNDS = 6  # of weights tried for a tighter bound
@@ -181,27 +181,24 @@ def _best_cvar(problem: _Problem, level: float, share: float, tolerance: float):
     plans = [mean.spend, problem.cautious(mean.spend, level, share)]
     bound, base, tried = mean.certificate.bound, mean, []
     weights = problem.worst(plans[1], level, share)
-    for _ in range(_ROUNDS):
+    concave = bool(problem.means.curves.concave.all())
+    for _ in range(2 * _ROUNDS if concave else _ROUNDS):
         found = problem.means.best(weights)
         gained = bound - found.certificate.bound
         if gained > 0:
             bound, base = found.certificate.bound, found
         plans.append(found.spend)
         tried.append(found.spend)
-        if not problem.means.curves.concave.all():
+        if not concave:
             plans.append(problem.cautious(found.spend, level, share))
         best = max(plans, key=value)
-        if bound - value(best) <= 0.1 * tolerance * abs(bound) or _stalled(gained, bound, tried):
+        stalled = not concave and len(tried) > 2 and gained < 1e-4 * abs(bound)
+        if bound - value(best) <= 0.1 * tolerance * abs(bound) or stalled:
             break
         outcomes = np.stack([problem.ascent.outcome(x) for x in plans])
         weights = least_favourable(outcomes, problem.weights, level, share)
     best = max(plans, key=value)
     return best, bound, f"ascent, bound by {len(tried)} exact plans for reweighted draws", base
-
-
-def _stalled(gained: float, bound: float, tried: list) -> bool:
-    """Whether weights after the second no longer lower the bound by a ten-thousandth."""
-    return len(tried) > 2 and gained < 1e-4 * abs(bound)
 
 
 def _best_quantile(problem: _Problem, level: float, share: float, tolerance: float):
