@@ -10,14 +10,13 @@ from channelwise.decisions.bandits import (
     Seen,
     epsilon_greedy,
     fixed_split,
-    kl_bernoulli,
     kl_ucb,
-    kl_upper,
     sliding_window_ucb,
     thompson_beta,
     thompson_gaussian,
     ucb1,
 )
+from channelwise.decisions.divergence import kl_bernoulli, kl_upper
 
 NEAR = np.array([0.45, 0.55])
 RARE = np.array([0.05, 0.06])

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from channelwise.decisions.bandits import kl_bernoulli
+from channelwise.decisions.divergence import kl_bernoulli
 
 
 def _gaps(means: Float[np.ndarray, " arm"]) -> Float[np.ndarray, " worse"]:

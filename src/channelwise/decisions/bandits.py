@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from channelwise.decisions.divergence import kl_upper
+
 Array = np.ndarray
-_CLOSE = 1e-12  # keeps a rate off 0 and 1, where the divergence is infinite
 
 
 class Seen(NamedTuple):
@@ -107,7 +108,7 @@ def _optimistic(
     seen: Seen, horizon: float | Float[Array, "replica 1"], width: float
 ) -> Float[Array, "replica arm"]:
     log_t = np.log(np.maximum(horizon, 1.0))
-    return _mean(seen) + np.sqrt(width * log_t / np.maximum(seen.n, _CLOSE))
+    return _mean(seen) + np.sqrt(width * log_t / np.maximum(seen.n, 1e-12))
 
 
 def ucb1() -> Policy:
@@ -144,41 +145,6 @@ def sliding_window_ucb(window: int, xi: float = 0.6) -> Policy:
         return _optimistic(seen, min(seen.t, window), xi)
 
     return Policy(f"UCB, last {window:,}", scores, window=window)
-
-
-def kl_bernoulli(p: Float[Array, "*batch"], q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The Kullback–Leibler divergence of two rates.
-
-    kl(p, q) = p ln(p/q) + (1−p) ln((1−p)/(1−q))
-
-    Args:
-      p: in [0, 1].
-      q: in [0, 1]; kept 1e-12 away from 0 and 1, as p is, so that the answer is finite.
-    """
-    p, q = np.clip(p, _CLOSE, 1 - _CLOSE), np.clip(q, _CLOSE, 1 - _CLOSE)
-    return p * np.log(p / q) + (1 - p) * (np.log1p(-p) - np.log1p(-q))
-
-
-def kl_upper(
-    p: Float[Array, "*batch"], level: Float[Array, "*batch"], iterations: int = 30
-) -> Float[Array, "*batch"]:
-    """The largest rate that is not too far above p: q ≥ p with kl(p, q) = level.
-
-    Args:
-      p: observed rates in [0, 1].
-      level: at least 0; infinite gives 1.
-      iterations: halvings of [p, min(1, p + √(level/2))], which holds q by Pinsker's inequality.
-
-    Numerical note: bisection; 30 halvings leave an error below 1e-9.
-    """
-    low, high = p, np.minimum(1.0, p + np.sqrt(level / 2))
-    p = np.clip(p, _CLOSE, 1 - _CLOSE)
-    apart = level - p * np.log(p) - (1 - p) * np.log1p(-p)  # kl < level, but for what q adds
-    for _ in range(iterations):
-        q = np.clip((low + high) / 2, _CLOSE, 1 - _CLOSE)
-        inside = -p * np.log(q) - (1 - p) * np.log1p(-q) < apart
-        low, high = np.where(inside, q, low), np.where(inside, high, q)
-    return (low + high) / 2
 
 
 def kl_ucb(iterations: int = 12) -> Policy:
