@@ -33,6 +33,7 @@ outside of them (compiling the model's graph is part of PyMC-Marketing's search)
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -254,7 +255,7 @@ def solve(tool: str, folder: Path, names: list[str]) -> None:
 
 
 def solved(run: Callable[[Problem], Found], problem: Problem) -> dict[str, object]:
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), sum(os.times()[:4])
     try:
         spend, about = run(problem)
     except Exception as error:
@@ -262,7 +263,7 @@ def solved(run: Callable[[Problem], Found], problem: Problem) -> dict[str, objec
         return {"error": f"{type(error).__name__}: {error}"[:300], "seconds": seconds}
     seconds = time.perf_counter() - began
     plan = {"spend": spend.tolist(), "outcome": problem.outcome(spend), "seconds": seconds}
-    return plan | about
+    return plan | about | {"cpu_s": sum(os.times()[:4]) - busy}
 
 
 # What the others lost.

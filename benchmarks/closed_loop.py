@@ -1,7 +1,7 @@
 """Who earns most of a market that goes on? Fit, allocate, play the quarter, refit: 8 times over.
 
     python benchmarks/closed_loop.py play channelwise s_shaped 0 1 2 results/loop
-    python benchmarks/closed_loop.py play pymc people 0 results/loop --python ../.venv-mmm/bin/python
+    python benchmarks/closed_loop.py play pymc people 0 results/loop --python PEERS_PYTHON
     python benchmarks/closed_loop.py table results/loop
 
 The worlds (`channelwise.response.play`), each with a record of 156 weeks:
@@ -22,6 +22,7 @@ truth in bounds     knows the truth, and has the same bounds as everyone: what t
 channelwise         Hill with its slope free, ROI prior, linear trend, two yearly modes; where the
                     gate shuts, the plan stays
 channelwise-knots   the same, and where the gate shuts, with 12 knots in the trend, as it advises
+channelwise-delayed the same as the first, and where the gate shuts, with delayed carry-over
 channelwise-ungated the plan is made of every fit, whatever the gate says
 pymc, meridian      see `closed_loop_peers.py`
 """
@@ -43,7 +44,7 @@ from channelwise.decisions.closed_loop import (
     play_oracle,
     play_quarters,
 )
-from channelwise.response.play import World, family_world, people_world
+from channelwise.response.play import QUARTER, World, family_world, people_world
 
 CHANGE = 0.4
 KINDS: dict[str, Callable[[int], World]] = {
@@ -52,7 +53,8 @@ KINDS: dict[str, Callable[[int], World]] = {
     "people": people_world,
 }
 PEERS = ("pymc", "meridian")
-NAMES = ("as it is", "truth in bounds", "channelwise", "channelwise-knots", "channelwise-ungated")
+OURS = ("channelwise", "channelwise-knots", "channelwise-delayed", "channelwise-ungated")
+NAMES = ("as it is", "truth in bounds", *OURS)
 
 
 def ours(name: str, notes: list[dict]):
@@ -64,6 +66,8 @@ def ours(name: str, notes: list[dict]):
     models = [Model(**first)]
     if name == "channelwise-knots":
         models.append(Model(**first, trend="knots", knots=12))
+    if name == "channelwise-delayed":
+        models.append(Model(**first, adstock="delayed"))
     return noted(planner(models, change=CHANGE, gated=name != "channelwise-ungated"), notes)
 
 
@@ -153,6 +157,91 @@ def answer(name: str, kind: str, seed: int, played: Played, oracle: Played) -> d
     }
 
 
+def read(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+
+
+def table(folder: Path) -> None:
+    """All worlds of each strategy, then what everyone gained in the worlds of each peer."""
+    every = read(folder)
+    print("Regret, with the tail, over all quarters played:\n")
+    summary(every)
+    for name in PEERS:
+        beside(name, every)
+
+
+def beside(name: str, every: list[dict]) -> None:
+    """Every strategy in the worlds of one peer, over as many quarters as it played, and the tail.
+
+    What the first quarters' plans of a longer run were, they would have been in a shorter one.
+    """
+    own = sorted((a for a in every if a["strategy"] == name), key=played_quarters)
+    longest = {(a["kind"], a["seed"]): len(a["spend"]) for a in own}
+    if not longest:
+        return
+    full = {(a["strategy"], a["kind"], a["seed"]): a for a in sorted(every, key=played_quarters)}
+    names = [n for n in (*NAMES[1:], *PEERS) if any((n, *w) in full for w in longest)]
+    print(f"\nGain over leaving it as it is, in % of the money spent, in the worlds of {name}:\n")
+    print(f"| world | seed | quarters | {' | '.join(names)} |\n|{'---|' * (len(names) + 3)}")
+    for (kind, seed), quarters in sorted(longest.items()):
+        made = KINDS[kind](seed)
+        cells = [gained(made, full.get((n, kind, seed)), quarters) for n in names]
+        print(f"| {kind} | {seed} | {quarters} | {' | '.join(cells)} |")
+
+
+def gained(made: World, played: dict | None, quarters: int) -> str:
+    """What the first plans bring over the usual one, as a share of their money."""
+    if played is None or len(played["spend"]) < quarters:
+        return ""
+    plan = np.array(played["spend"][:quarters])
+    both = np.stack([np.repeat(made.usual[None], quarters, axis=0), plan])
+    usual, found = made.expected(np.repeat(both, QUARTER, axis=1))
+    return f"{(found - usual) / (quarters * QUARTER * made.usual.sum()):+.2%}"
+
+
+def played_quarters(played: dict) -> int:
+    return len(played["spend"])
+
+
+def world(played: dict) -> tuple[str, int, int]:
+    return played["kind"], played["seed"], len(played["spend"])
+
+
+def summary(every: list[dict]) -> None:
+    """Regret as a share of the money spent, so that worlds of all sizes count alike."""
+    head = ["world", "quarters", "strategy", "worlds", "regret in 1,000", "regret / budget"]
+    head += ["of as it is, recovered", "better than as it is", "stayed", "unspent", "s a quarter"]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    usual = {world(a): sum(a["regret"]) for a in every if a["strategy"] == "as it is"}
+    names = [*NAMES, *PEERS]
+    order = list(KINDS)
+    groups = {(order.index(a["kind"]), len(a["spend"]), names.index(a["strategy"])) for a in every}
+    for kind, quarters, name in sorted(groups):
+        key = (order[kind], quarters, names[name])
+        some = [a for a in every if (a["kind"], len(a["spend"]), a["strategy"]) == key]
+        print(f"| {' | '.join([key[0], str(quarters), key[2], *cells(some, usual)])} |")
+
+
+def cells(some: list[dict], usual: dict) -> list[str]:
+    regret = np.array([sum(a["regret"]) for a in some])
+    budget = np.array([a["budget"] for a in some])
+    unspent = [1 - QUARTER * np.sum(a["spend"]) / a["budget"] for a in some]
+    share = regret / budget
+    spread = share.std(ddof=1) / np.sqrt(len(share)) if len(share) > 1 else np.nan
+    answer = [str(len(some)), f"{regret.mean() / 1e3:,.0f}", f"{share.mean():.2%} ± {spread:.2%}"]
+    if all(world(a) in usual for a in some):
+        stay = np.array([usual[world(a)] for a in some])
+        won = f"{(regret < stay * (1 - 1e-9)).sum()} of {len(some)}"
+        answer += [f"{1 - share.sum() / (stay / budget).sum():.0%}", won]
+    else:
+        answer += ["", ""]
+    notes = [note for a in some for note in a["notes"]]
+    kept = [note.get("stayed", "error" in note) for note in notes]
+    stayed = f"{np.mean(kept):.0%}" if notes else ""
+    seconds = f"{np.median([note['seconds'] for note in notes]):.1f}" if notes else ""
+    return [*answer, stayed, f"{max(0, *unspent, 0):.1%}", seconds]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -167,7 +256,7 @@ def main() -> None:
     show.add_argument("folder", type=Path)
     options = parser.parse_args()
     if options.command == "table":
-        return print("see below")
+        return table(options.folder)
     options.folder.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
         stem = f"{options.strategy.replace(' ', '_')}_{options.kind}_{seed}_{options.quarters}"

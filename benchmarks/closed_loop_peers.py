@@ -18,6 +18,7 @@ optimizer and the optimizer's settings.
 
 import json
 import os
+import signal
 import sys
 import time
 import warnings
@@ -26,8 +27,10 @@ from collections.abc import Callable
 import numpy as np
 
 QUARTER = 13
-DRAWS = {"n_chains": 4, "n_adapt": 500, "n_burnin": 250, "n_keep": 500}
-"""Of Meridian: half of what its guide takes, as every quarter is fitted anew on two cores."""
+DRAWS = {"n_chains": 4, "n_adapt": 400, "n_burnin": 100, "n_keep": 250}
+"""Of Meridian: fewer than its guide takes, as every quarter is fitted anew on two cores."""
+LIMIT = {"pymc": 400, "meridian": 1200}
+"""Seconds for a quarter, fit and search; a plan that takes longer is no plan."""
 
 Answer = tuple[np.ndarray, dict[str, object]]
 
@@ -153,14 +156,22 @@ def meridian_plan(planner, question: dict) -> np.ndarray:
 PEERS: dict[str, Callable[[dict], Answer]] = {"pymc": pymc, "meridian": meridian}
 
 
+def give_up(*_) -> None:
+    raise TimeoutError("no plan within the LIMIT")
+
+
 def answered(peer: str, question: dict) -> dict[str, object]:
     """The plan, or what the tool raised instead of one."""
     began = time.perf_counter()
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LIMIT[peer])
     try:
         plan, about = PEERS[peer](question)
         about["plan"] = np.asarray(plan, float).tolist()
     except Exception as error:
         about = {"error": f"{type(error).__name__}: {error}"[:500]}
+    finally:
+        signal.alarm(0)
     return about | {"seconds": time.perf_counter() - began}
 
 
