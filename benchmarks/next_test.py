@@ -103,12 +103,12 @@ def true_worth(known: SimulatedMarket, spend: np.ndarray) -> float:
     return float(share * known.truth.expected(factors[None]).sum())
 
 
-def choice(markets: int) -> None:
+def choice(markets: int, first: int) -> None:
     """Realized gains of three rules for the next test."""
     rules = ("value of information", "widest ROI", "widest contribution")
     gains = {rule: [] for rule in rules}
     foreseen, best = {rule: [] for rule in rules}, []
-    for seed in range(markets):
+    for seed in range(first, first + markets):
         known = market_of(100 + seed)
         posterior = fit(known.market, MODEL, seed=seed)
         curves = curves_of(posterior, draws=500, periods=HORIZON, override=CHECKS)
@@ -148,8 +148,12 @@ def main() -> None:
     parser.add_argument("what", choices=["worth", "choice"])
     parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--markets", type=int, default=12)
+    parser.add_argument("--first", type=int, default=0, help="number of the first market")
     options = parser.parse_args()
-    worth(options.cases) if options.what == "worth" else choice(options.markets)
+    if options.what == "worth":
+        worth(options.cases)
+    else:
+        choice(options.markets, options.first)
 
 
 if __name__ == "__main__":
