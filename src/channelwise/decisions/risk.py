@@ -151,7 +151,8 @@ class _Problem:
     def cautious(self, start: np.ndarray, level: float, share: float) -> np.ndarray:
         """The plan that an ascent of CVaR ends with."""
         s = self.spread(start)
-        steps = [smooth_cvar(self.weights, level, share, w * s) for w in _SHARP]
+        widths = _SHARP if self.means.curves.concave.all() else _SHARP[:4]
+        steps = [smooth_cvar(self.weights, level, share, w * s) for w in widths]
         return self.ascent.climb(start, steps)
 
     def worst(self, spend: np.ndarray, level: float, share: float) -> np.ndarray:
@@ -197,6 +198,9 @@ def _best_cvar(problem: _Problem, level: float, share: float, tolerance: float):
             break
         outcomes = np.stack([problem.ascent.outcome(x) for x in plans])
         weights = least_favourable(outcomes, problem.weights, level, share)
+    for _ in range(0 if concave else _SEARCHES):
+        plans.append(problem.ascent.search(max(plans, key=value), value))
+        plans.append(problem.cautious(plans[-1], level, share))
     best = max(plans, key=value)
     return best, bound, f"ascent, bound by {len(tried)} exact plans for reweighted draws", base
 

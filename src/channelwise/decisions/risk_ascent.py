@@ -56,13 +56,11 @@ class Ascent:
           measures: of the outcome in units of `size`, the roundest first.
         """
         P = _polytope(self.limits, start > 0).scaled(self.unit)
-        inner, u, barrier = inside(P), start / self.unit, 0.01
-        for measure in measures:
+        inner, u, barrier, last = inside(P), start / self.unit, 0.01, len(measures) - 1
+        for k, measure in enumerate(measures):
             u = pulled_in(P, inner, u, 0.1 * barrier)
-            objective = self._objective(measure)
-            u = maximize(
-                objective, P, u, inner.tight, barrier=barrier, tolerance=1e-10, most_steps=80
-            ).x
+            how = {"barrier": barrier, "tolerance": barrier * (0.01 if k == last else 1.0)}
+            u = maximize(self._objective(measure), P, u, inner.tight, most_steps=80, **how).x
             barrier = max(0.1 * barrier, 1e-8)
         snapped = np.where(np.abs(u - P.lower) < 1e-8, P.lower, u)
         return np.clip(snapped if P.holds(snapped) else u, P.lower, P.upper) * self.unit
