@@ -148,8 +148,9 @@ def test_cvar_of_linear_curves_is_that_of_a_linear_program(seed):
     assert plan.certificate.proven
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("risk", ["cvar", "quantile", "probability"])
+@pytest.mark.parametrize(
+    ("risk", "seed"), [("cvar", 0), ("cvar", 1), ("quantile", 0), ("probability", 0)]
+)
 def test_bounds_hold_and_plans_are_as_good_as_a_grid_when_curves_are_s_shaped(seed, risk):
     c = curves(seed, draws=10, slope=(1.2, 3.5))
     plan = allocate_for_risk(c, Constraints(budget=200.0), risk=risk, level=0.2)
@@ -216,10 +217,9 @@ def test_bounds_changes_and_groups_are_kept(risk):
 
 
 def test_a_channel_in_use_spends_its_least_or_nothing():
-    for seed in range(2):
-        c = curves(seed, draws=6, slope=(1.5, 3.0))
-        x = allocate_for_risk(c, Constraints(150.0, if_used={"a": 60.0, "b": 60.0})).spend
-        assert ((x[:2] == 0) | (x[:2] >= 60 * (1 - 1e-9))).all() and x.sum() <= 150 * (1 + 1e-9)
+    c = curves(0, draws=6, slope=(1.5, 3.0))
+    x = allocate_for_risk(c, Constraints(150.0, if_used={"a": 60.0, "b": 60.0})).spend
+    assert ((x[:2] == 0) | (x[:2] >= 60 * (1 - 1e-9))).all() and x.sum() <= 150 * (1 + 1e-9)
 
 
 def test_profit_subtracts_the_spend_in_every_draw():
