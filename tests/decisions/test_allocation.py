@@ -249,7 +249,10 @@ def test_rising_prices_move_money_to_other_channels():
         (Constraints(float("nan")), "The budget is nan"),
         (Constraints(1.0, lower={"c0": -1}), "lower bound of c0 is -1"),
         (Constraints(1.0, upper={"c0": -1}), "upper bound of c0 is -1"),
-        (Constraints(1.0, lower={"C1": 0.1}), "no channel 'C1', which lower names; did you mean 'c1'"),
+        (
+            Constraints(1.0, lower={"C1": 0.1}),
+            "no channel 'C1', which lower names; did you mean 'c1'",
+        ),
         (Constraints(1.0, groups={"g": Group(("c9",))}), "group g names; did you mean 'c2'"),
         (Constraints(1.0, lower={"c0": 0.6, "c1": 0.7}), "below the sum of the minimums.*c0 0.6"),
         (Constraints(1.0, lower={"c0": 0.5}, upper={"c0": 0.4}), "c0 .* 0.5 .* 0.4"),
@@ -283,3 +286,27 @@ def test_margins_out_of_range_are_named():
     curves = random_curves(0)
     with pytest.raises(ValueError, match=r"The margin is 1\.4"):
         allocate(curves, Constraints(1.0), margin=1.4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_and_least_spends_of_s_shaped_channels_are_proven_together(seed):
+    curves = random_curves(seed, channels=4, draws=12, slopes=(1.5, 3.0))
+    constraints = Constraints(
+        1.0,
+        lower={"c0": 0.07},
+        upper={"c1": 0.2},
+        change={"c2": 0.3},
+        if_used={"c3": 0.23},
+        groups={"pair": Group(("c0", "c1"), 0.17, 0.3)},
+    )
+    plan = allocate(curves, constraints)
+    assert plan.certificate.proven
+    grid = np.linspace(0, 1, 41)
+    x = np.stack(np.meshgrid(grid, grid, grid, grid, indexing="ij"), axis=-1).reshape(-1, 4)
+    pair, idle = x[:, 0] + x[:, 1], (x[:, 3] == 0) | (x[:, 3] >= 0.23)
+    kept = (x[:, 0] >= 0.07) & (x[:, 1] <= 0.2) & (abs(x[:, 2] - 0.25) <= 0.075) & idle
+    x = x[kept & (pair >= 0.17) & (pair <= 0.3) & (x.sum(axis=1) <= 1)]
+    each = np.array([curves.expected(np.full(4, v)) for v in grid])
+    best = each[np.round(x * 40).astype(int), np.arange(4)].sum(axis=1).max()
+    assert best <= plan.certificate.bound
+    assert best <= plan.certificate.value * (1 + 1e-9)

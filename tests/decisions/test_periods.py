@@ -79,6 +79,17 @@ def test_the_bound_holds_for_every_plan_on_a_grid_when_curves_are_s_shaped(seed)
     assert plan.certificate.bound >= plan.certificate.value
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_totals_that_leave_no_room_are_kept_by_the_plan_that_is_chosen(seed):
+    c = curves(seed, channels=3, periods=4, slope=(1.5, 3.0))
+    totals = c.today.sum(axis=1)
+    tight = dict(zip(c.channels, totals * (1 - 1e-9), strict=True))
+    constraints = Constraints(budget=totals.sum(), lower=tight)
+    plan = plan_periods(c, constraints, Pacing(change=0.3), starts=4)
+    np.testing.assert_allclose(plan.spend.sum(axis=1), totals, rtol=1e-8)
+    assert plan.certificate.value <= plan.certificate.bound * (1 + 1e-9)
+
+
 def test_a_gap_above_the_tolerance_is_not_called_proven():
     plan = plan_periods(curves(3, slope=(2.5, 4.0)), Constraints(budget=200.0))
     assert not plan.certificate.proven

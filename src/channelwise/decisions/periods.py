@@ -34,6 +34,7 @@ from channelwise.decisions.polytope import (
 
 _EXPLORE = 50  # draws that tell the better starts from the worse
 _DRAWN = 200  # plans drawn at random, of which the best are starts
+_KEPT = 1e-9  # of a limit's size: as far as a plan may overstep it
 _NEAR = 1e-8  # of a mean cell: what is so near to a bound is put on it
 
 
@@ -130,10 +131,14 @@ class _Problem:
         bound = self._bound(relaxed, top.x, top.prices)
         some = self._with(self.curves.thinned(_EXPLORE))
         explored = [some._climbed(start, 1e-3, 60) for start in some._starts(top.x, starts)]
-        first = max(explored, key=lambda u: self.value(self.spend(u)))
-        last = self._climbed(first, 1e-5, 100)
-        best = max((first, last), key=lambda u: self.value(self.spend(u)))
+        first = self._best([top.x, *explored])
+        best = self._best([first, self._climbed(first, 1e-5, 100)])
         return best, bound, f"best of {len(explored)} ascents, bound by a concave majorant"
+
+    def _best(self, found: list[np.ndarray]) -> np.ndarray:
+        """The best of those that keep every limit; the first one does."""
+        kept = [u for u in found if u is found[0] or self.polytope.holds(u, _KEPT)]
+        return max(kept, key=lambda u: self.value(self.spend(u)))
 
     def _with(self, curves: PeriodCurves) -> "_Problem":
         """The same problem for other draws."""

@@ -29,6 +29,13 @@ class Certificate:
     tolerance: float
     method: str
 
+    def __post_init__(self):
+        if self.value > self.bound + 1e-6 * abs(self.bound) + 1e-9 * abs(self.value):
+            raise ArithmeticError(
+                f"A plan of {self.value:.10g} is above the bound of {self.bound:.10g} on all plans "
+                f"({self.method}): one of the two is wrong; please report the constraints."
+            )
+
     @property
     def gap(self) -> float:
         """(bound − value) / |bound|: what a better plan could add at most, as a share; ≥ 0."""
@@ -193,7 +200,7 @@ class Plan:
             return "Today's plan is already the best within the constraints."
         return (
             f"Expected gain over today's plan {self.expected_gain:,.4g} (90 % interval {low:,.4g} "
-            f"to {high:,.4g}), a gain with probability {self.probability_of_gain:.0%}."
+            f"to {high:,.4g}), a gain with probability {_share(self.probability_of_gain)}."
         )
 
     def __str__(self) -> str:
@@ -203,6 +210,12 @@ class Plan:
 
     def _moves(self):
         return zip(self.channels, self.spend, self.today, strict=True)
+
+
+def _share(probability: float) -> str:
+    """In percent, never all or nothing where a draw says otherwise."""
+    said, sure = f"{probability:.0%}", abs(probability - round(probability)) < 1e-9
+    return said if sure else {"100%": "over 99%", "0%": "under 1%"}.get(said, said)
 
 
 def write(path: Path | str, text: str) -> None:

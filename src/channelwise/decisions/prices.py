@@ -7,7 +7,8 @@ lower one. As demand falls with the price, those are
 
     price_g(λ) = max(λ, ν_g^upper) or min(λ, ν_g^lower),
 
-where ν_g^upper is the price at which the group asks for exactly its upper limit, whatever λ is.
+where ν_g^upper is the price at which the group asks for exactly its upper limit, whatever λ is. At
+its limit a group spends the limit, also where its channels jump from less to more.
 """
 
 from collections.abc import Callable
@@ -45,25 +46,27 @@ def clear(demand: Demand, limits: Limits, least: float, range_: tuple[float, flo
         Both ends of the final bracket: where demand jumps, it may jump between the two.
     """
     count = len(limits.lower)
-    low, high = np.zeros(count), np.full(count, np.inf)
+    low, high = np.zeros((2, count)), np.full((2, count), np.inf)  # at both ends
     for g in range(len(limits.group_lower)):
         own = limits.group == g
         asked = lambda p, own=own: demand(np.repeat(p[:, None], count, axis=1))[:, own].sum(axis=1)  # noqa: E731
         if np.isfinite(limits.group_upper[g]):
-            low[own] = _bracket(asked, limits.group_upper[g], *range_)[1]
+            low[:, own] = np.array(_bracket(asked, limits.group_upper[g], *range_))[:, None]
         if limits.group_lower[g] > 0:
-            high[own] = _bracket(asked, limits.group_lower[g], *range_)[0]
+            high[:, own] = np.array(_bracket(asked, limits.group_lower[g], *range_))[:, None]
 
-    def each(p: Float[np.ndarray, " price"]) -> Float[np.ndarray, "price channel"]:
-        return np.clip(p[:, None], low, high)
+    def total(p: Float[np.ndarray, " price"]) -> Float[np.ndarray, " price"]:
+        asked = demand(np.repeat(p[:, None], count, axis=1))
+        own = [asked[:, limits.group == g].sum(axis=1) for g in range(len(limits.group_lower))]
+        held = zip(own, limits.group_lower, limits.group_upper, strict=True)
+        return asked[:, limits.group < 0].sum(axis=1) + sum(np.clip(*of) for of in held)
 
-    total = lambda p: demand(each(p)).sum(axis=1)  # noqa: E731
     if least > 0 and total(np.array([least]))[0] <= limits.budget:
         ends = np.array([least, least])
     else:
         ends = np.array(_bracket(total, limits.budget, max(range_[0], least), range_[1]))
         ends = np.maximum(ends, least)
-    return Cleared(each(ends), float(ends[1]))
+    return Cleared(np.clip(ends[:, None], low, high), float(ends[1]))
 
 
 def _bracket(asked, target: float, low: float, high: float) -> tuple[float, float]:
@@ -71,7 +74,7 @@ def _bracket(asked, target: float, low: float, high: float) -> tuple[float, floa
     if asked(np.array([low]))[0] <= target:
         return 0.0, 0.0
     if asked(np.array([high]))[0] > target:
-        return high, np.inf
+        return high, high
     for _ in range(_ROUNDS):
         inner = low * (high / low) ** (np.arange(1, _FAN + 1) / (_FAN + 1))
         over = asked(inner) > target

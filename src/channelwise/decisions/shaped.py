@@ -89,8 +89,8 @@ def _parts(curves: Curves, limits: Limits) -> Parts:
 
 
 def _relaxed(parts: Parts, low, high, limits: Limits, least: float) -> _Problem | None:
-    """The problem within intervals; None if nothing in them fits into the budget."""
-    if low.sum() > limits.budget * (1 + 1e-12) or (low > high).any():
+    """The problem within intervals; None if nothing in them keeps the limits."""
+    if not _room(low, high, limits):
         return None
     demand = lambda p: choose(parts, p, low, high).spend  # noqa: E731
     steepest = float(parts.table.slope.max())
@@ -104,17 +104,47 @@ def _relaxed(parts: Parts, low, high, limits: Limits, least: float) -> _Problem 
 def _jumps(problem: _Problem, limits: Limits) -> tuple[np.ndarray, int, float]:
     """What the channels get in the relaxed problem; which one only in part, and at which spend."""
     too_much, fits = problem.asked
-    x, left = fits.copy(), limits.budget - fits.sum()
-    jump = too_much - fits
+    x, jump = fits.copy(), too_much - fits
+    jumping = [int(c) for c in np.argsort(-jump) if jump[c] > 1e-9 * max(too_much[c], 1e-9)]
     part, at = -1, 0.0
-    for c in np.argsort(-jump):
-        if jump[c] <= 1e-9 * max(too_much[c], 1e-9) or left <= 0:
-            break
+    for c in jumping:  # what a group must spend at least
+        lacks = _lacking(x, limits, c)
+        if lacks > 1e-12:
+            if jump[c] > lacks and part < 0:
+                part, at = c, float(fits[c] + lacks)
+            x[c] = too_much[c]
+    for c in jumping:
+        left = _left(x, limits, c)
+        if x[c] == too_much[c] or left <= 0:
+            continue
         if jump[c] <= left:
-            x[c], left = too_much[c], left - jump[c]
+            x[c] = too_much[c]
         elif part < 0:
-            part, at = int(c), fits[c] + left
+            part, at = c, float(fits[c] + left)
     return x, part, at
+
+
+def _lacking(x, limits: Limits, c: int) -> float:
+    """What the channel's group still has to spend."""
+    g = limits.group[c]
+    return 0.0 if g < 0 else float(limits.group_lower[g] - x[limits.group == g].sum())
+
+
+def _left(x, limits: Limits, c: int) -> float:
+    """What the budget and the channel's group still allow."""
+    left, g = limits.budget - x.sum(), limits.group[c]
+    return float(left if g < 0 else min(left, limits.group_upper[g] - x[limits.group == g].sum()))
+
+
+def _room(low, high, limits: Limits) -> bool:
+    """Whether some division within the intervals keeps the budget and every group's limits."""
+    least, most = low[limits.group < 0].sum(), 1 + 1e-12
+    for g, (lower, upper) in enumerate(zip(limits.group_lower, limits.group_upper, strict=True)):
+        own = limits.group == g
+        if low[own].sum() > upper * most or high[own].sum() * most < lower:
+            return False
+        least += max(low[own].sum(), lower)
+    return bool(least <= limits.budget * most and (low <= high).all())
 
 
 def _divisions(parts: Parts, problem: _Problem | None, limits: Limits, least: float) -> list:
