@@ -25,7 +25,7 @@ _CONSTANTS = {"hill": (1.0, 1.0, 1.82), "tanh": (1.75, 4.5, 77.0), "power": (1.0
 _PRECISION = 5e-11  # of all curves together, where 1 is what the best channel can bring
 _NODES = (64, 2048)
 _NEGLIGIBLE = 1e-12
-_CACHED = 20_000  # terms computed at a time
+_CACHED = 6_000  # terms computed at a time
 _EXACT = 32  # nodes after which e^(n u) is taken anew, before rounding adds up
 
 
@@ -138,33 +138,42 @@ def _sums(curves: Curves, n, log_k, u) -> Float[np.ndarray, "4 channel node"]:
 def _sampled(form: str, a, log_k, n, u) -> Float[np.ndarray, "4 channel node"]:
     """The sums of some channels. From node to node w grows by the factor e^(n h)."""
     c3, c4, _ = _CONSTANTS[form]
-    times = (a, a * n, a * n**2, np.abs(a) * (c4 * n**4 + c3 * n**3))
+    times = np.stack([a, a * n, a * n**2, np.abs(a) * (c4 * n**4 + c3 * n**3)])
     growth = np.exp(n * (u[:, 1] - u[:, 0])[:, None])
-    out = np.empty((4, *u.shape))
+    out, parts = np.empty((*u.T.shape, 4)), np.empty_like(times)
     for k in range(u.shape[1]):
         if k % _EXACT == 0:
             w = np.exp(np.clip(n * (u[:, k, None] - log_k), -300, 300))
-        for i, part in enumerate(_PARTS[form](w)):
-            out[i, :, k] = np.einsum("ct,ct->c", times[i], part)
+        _PARTS[form](w, *parts)
+        np.vecdot(times, parts, out=out[k].T)
         w *= growth
-    return out
+    return out.transpose(2, 1, 0)
 
 
-def _hill_parts(w):
+def _hill_parts(w, value, first, second, weight) -> None:
     """φ, its first two derivatives in ln w, and ω."""
-    rest = 1 / (1 + w)
-    value = w * rest
-    first = value * rest
-    return value, first, first * (rest - value), first
+    rest = np.add(w, 1, out=weight)
+    np.divide(1, rest, out=rest)
+    np.multiply(w, rest, out=value)
+    np.multiply(value, rest, out=first)
+    np.subtract(rest, value, out=second)
+    second *= first
+    weight[...] = first
 
 
-def _tanh_parts(w):
-    value = np.tanh(w)
-    first = w * (1 - value**2)
-    return value, first, first * (1 - 2 * w * value), np.minimum(w, 1 / w)
+def _tanh_parts(w, value, first, second, weight) -> None:
+    np.tanh(w, out=value)
+    first[...] = w * (1 - value**2)
+    second[...] = first * (1 - 2 * w * value)
+    np.minimum(w, 1 / w, out=weight)
 
 
-_PARTS = {"hill": _hill_parts, "tanh": _tanh_parts, "power": lambda w: (w, w, w, w)}
+def _power_parts(w, *parts) -> None:
+    for part in parts:
+        part[...] = w
+
+
+_PARTS = {"hill": _hill_parts, "tanh": _tanh_parts, "power": _power_parts}
 
 
 def _cellwise(x: Float[np.ndarray, "channel node"]) -> Float[np.ndarray, "channel cell"]:
