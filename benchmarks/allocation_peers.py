@@ -198,7 +198,7 @@ def meridian(problem: Problem) -> Found:
     names = [f"x{i}" for i in range(C)]
     factor = optimizer.get_round_factor(B, 1e-4)
     step = 10 ** (-factor)
-    rows = np.arange(0, np.round(B, factor) + step, step)
+    rows = step * np.arange(np.ceil(B / step) + 3)
     outcome = np.stack([problem.by_channel(np.full(C, x)) for x in rows])
     data = xr.Dataset(
         {
@@ -293,10 +293,16 @@ def table(folder: Path) -> None:
         many = problems(name)
         best = np.array([by_grid(p) if C == 5 else -np.inf for p in many])
         for answers in found.values():
-            best = np.maximum(best, [a.get("outcome", -np.inf) for a in answers])
+            best = np.maximum(best, [kept(a, p) for a, p in zip(answers, many, strict=True)])
         for stem, answers in found.items():
             cells = row(answers, many, best)
             print(f"| {' | '.join([name, stem.removesuffix(f'_{name}'), *cells])} |")
+
+
+def kept(answer: dict, problem: Problem) -> float:
+    """The outcome of a plan that keeps the budget; a grid may round upwards."""
+    within = np.sum(answer.get("spend", np.inf)) <= problem.budget * (1 + 1e-9)
+    return answer["outcome"] if within else -np.inf
 
 
 def row(answers: list[dict], many: list[Problem], best: np.ndarray) -> list[str]:

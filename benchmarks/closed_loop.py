@@ -227,8 +227,9 @@ def cells(some: list[dict], usual: dict) -> list[str]:
     budget = np.array([a["budget"] for a in some])
     unspent = [1 - QUARTER * np.sum(a["spend"]) / a["budget"] for a in some]
     share = regret / budget
-    spread = share.std(ddof=1) / np.sqrt(len(share)) if len(share) > 1 else np.nan
-    answer = [str(len(some)), f"{regret.mean() / 1e3:,.0f}", f"{share.mean():.2%} ± {spread:.2%}"]
+    many = len(share) > 1
+    spread = f" ± {share.std(ddof=1) / np.sqrt(len(share)):.2%}" if many else ""
+    answer = [str(len(some)), f"{regret.mean() / 1e3:,.0f}", f"{share.mean():.2%}{spread}"]
     if all(world(a) in usual for a in some):
         stay = np.array([usual[world(a)] for a in some])
         won = f"{(regret < stay * (1 - 1e-9)).sum()} of {len(some)}"

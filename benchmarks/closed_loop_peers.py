@@ -29,7 +29,7 @@ import numpy as np
 QUARTER = 13
 DRAWS = {"n_chains": 4, "n_adapt": 400, "n_burnin": 100, "n_keep": 250}
 """Of Meridian: fewer than its guide takes, as every quarter is fitted anew on two cores."""
-LIMIT = {"pymc": 400, "meridian": 1200}
+LIMIT = {"pymc": 240, "meridian": 1200}
 """Seconds for a quarter, fit and search; a plan that takes longer is no plan."""
 
 Answer = tuple[np.ndarray, dict[str, object]]

@@ -167,7 +167,7 @@ def held(world, shares, quarters):
 
 
 @pytest.mark.parametrize("kind", ["concave", "s_shaped"])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_the_oracle_of_one_quarter_is_the_best_of_a_fine_grid(kind, seed):
     world = KINDS[kind](seed, quarters=1, channels=2)
     share = np.linspace(0, 1, 2001)
@@ -186,8 +186,8 @@ def test_no_plan_drawn_at_random_beats_the_oracle(kind):
     np.testing.assert_allclose(plan.sum(axis=1), world.usual.sum(), rtol=1e-12)
     assert (plan >= 0).all()
     rng = np.random.default_rng(0)
-    drawn = world.usual.sum() * rng.dirichlet(np.ones(len(world.usual)), (600, 2))
-    near = np.abs(plan * (1 + 0.1 * rng.standard_normal((600, *plan.shape))))
+    drawn = world.usual.sum() * rng.dirichlet(np.ones(len(world.usual)), (200, 2))
+    near = np.abs(plan * (1 + 0.1 * rng.standard_normal((200, *plan.shape))))
     near *= world.usual.sum() / near.sum(axis=2, keepdims=True)
     others = world.expected(np.repeat(np.concatenate([drawn, near]), QUARTER, axis=1))
     usual = held(world, world.usual[None] / world.usual.sum(), 2)[0]
