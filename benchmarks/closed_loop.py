@@ -236,7 +236,7 @@ def cells(some: list[dict], usual: dict) -> list[str]:
         answer += [f"{1 - share.sum() / (stay / budget).sum():.0%}", won]
     else:
         answer += ["", ""]
-    notes = [note for a in some for note in a["notes"]]
+    notes = [note for a in some for note in a["notes"][: played_quarters(a)]]
     kept = [note.get("stayed", "error" in note) for note in notes]
     stayed = f"{np.mean(kept):.0%}" if notes else ""
     seconds = f"{np.median([note['seconds'] for note in notes]):.1f}" if notes else ""
