@@ -310,3 +310,20 @@ def test_groups_and_least_spends_of_s_shaped_channels_are_proven_together(seed):
     best = each[np.round(x * 40).astype(int), np.arange(4)].sum(axis=1).max()
     assert best <= plan.certificate.bound
     assert best <= plan.certificate.value * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("slopes", [(1.0, 1.0), (0.5, 1.0)])
+def test_groups_of_concave_channels_are_kept_and_proven(seed, slopes):
+    rng = np.random.default_rng(seed)
+    forms = ("hill", "power", "hill", "tanh")
+    curves = random_curves(seed, channels=4, draws=1 + seed, slopes=slopes, forms=forms)
+    low, high = np.sort(rng.uniform(0.05, 0.9, (2, 2)), axis=1).T
+    low = low / max(1.0, low.sum() * 1.1)
+    groups = {"g": Group(("c0", "c1"), low[0], high[0]), "h": Group(("c2", "c3"), low[1], high[1])}
+    plan = allocate(curves, Constraints(1.0, groups=groups))
+    for group, pair in zip(groups.values(), (plan.spend[:2], plan.spend[2:]), strict=True):
+        assert group.lower * (1 - 1e-9) <= pair.sum() <= group.upper * (1 + 1e-9)
+    assert plan.certificate.proven
+    assert plan.certificate.value <= plan.certificate.bound * (1 + 1e-12)
+    assert plan.spend.sum() <= 1 + 1e-12

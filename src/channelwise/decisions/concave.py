@@ -59,13 +59,12 @@ def divide(curves: Curves, limits: Limits, least: float, tolerance: float) -> Di
         demand = _model(x, at, at_ends, limits)
         top = max(float(at.slope.max()), least)
         cleared = clear(demand, limits, least, (top * 1e-9, top * 1e9))
-        found = judged(x, at, cleared, limits, least)
-        gap = found.bound - found.value
-        gained = best is None or gap < best.bound - best.value
-        if gained:
-            before, best = np.inf if best is None else best.gap, found
-        if best.gap <= 1e-15 or (best.gap <= tolerance and not (gained and best.gap < before / 4)):
-            break
+        if _keeps(x, limits):  # as the first one may not
+            found = judged(x, at, cleared, limits, least)
+            before = np.inf if best is None else best.gap
+            best = found if found.gap < before else best
+            if best.gap <= 1e-15 or (best.gap <= tolerance and best.gap >= before / 4):
+                break
         x = _spent(demand, cleared.price, limits)
     return best
 
@@ -120,12 +119,25 @@ def _model(x, at: Moments, at_ends: list, limits: Limits):
 
 
 def _spent(demand, price: Float[np.ndarray, "2 channel"], limits: Limits):
-    """What is asked for between the two ends of the bracket, so that the budget is spent."""
-    too_much, fits = demand(price)
-    over, under = too_much.sum() - limits.budget, limits.budget - fits.sum()
-    if over <= 0 or under <= 0:
-        return fits
-    return fits + (too_much - fits) * (under / (over + under))
+    """What is asked for between the two ends of the bracket, so that every limit is met."""
+    too_much, x = demand(price)
+    more = np.maximum(too_much - x, 0.0)
+    for g, (low, high) in enumerate(zip(limits.group_lower, limits.group_upper, strict=True)):
+        own = limits.group == g
+        lacks = low - x[own].sum()
+        if lacks > 0 and more[own].sum() > 0:
+            x[own] += more[own] * min(lacks / more[own].sum(), 1.0)
+            more[own] = np.maximum(too_much[own] - x[own], 0.0)
+        more[own] *= min(max(high - x[own].sum(), 0.0) / max(more[own].sum(), 1e-300), 1.0)
+    left = limits.budget - x.sum()
+    return x + more * min(max(left, 0.0) / max(more.sum(), 1e-300), 1.0)
+
+
+def _keeps(x: Float[np.ndarray, " channel"], limits: Limits) -> bool:
+    """Whether a division meets the groups' limits, to rounding."""
+    totals = np.array([x[limits.group == g].sum() for g in range(len(limits.group_lower))])
+    short, over = limits.group_lower - totals, totals - limits.group_upper
+    return bool((np.maximum(short, over) <= 1e-9 * np.maximum(totals, 1e-3)).all())
 
 
 def _start(limits: Limits) -> Float[np.ndarray, " channel"]:

@@ -53,7 +53,7 @@ def curves_of(
     effects = Effects(posterior, draws=draws)
     share = horizon / market.n_observed
     amplitude, stock = _terms(effects)
-    forms, unit, slope = _shapes(effects)
+    forms, unit, slope = shapes_of(effects)
     present = stock > 0
     scale = market.total_spend[:, None, None] * unit[:, :, None] / np.where(present, stock, 1.0)
     return Curves(
@@ -78,7 +78,7 @@ def _terms(effects: Effects) -> tuple[np.ndarray, np.ndarray]:
     return rows(worth), rows(stock)
 
 
-def _shapes(effects: Effects) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def shapes_of(effects: Effects) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Each channel's form, and by draw the stock at which z = 1 and the power n."""
     named, _, problem = effects.parameters
     layout = problem.layout

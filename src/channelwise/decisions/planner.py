@@ -14,7 +14,7 @@ from channelwise.decisions.allocation import allocate
 from channelwise.decisions.closed_loop import Strategy
 from channelwise.decisions.constraints import Constraints
 from channelwise.decisions.curves import Curves
-from channelwise.decisions.market_curves import _shapes
+from channelwise.decisions.market_curves import shapes_of
 from channelwise.response.effects import Effects, units_of
 from channelwise.response.examine import examine
 from channelwise.response.fit import fit
@@ -75,7 +75,7 @@ def even_curves(
 def _even(posterior: Posterior, periods: int, draws: int) -> Curves:
     market, C = posterior.market, posterior.market.n_channels
     effects = Effects(posterior, draws=draws)
-    (_, beta, _), (forms, unit, slope) = effects.parameters, _shapes(effects)
+    (_, beta, _), (forms, unit, slope) = effects.parameters, shapes_of(effects)
     return Curves(
         channels=market.channels,
         forms=forms,

@@ -77,7 +77,8 @@ class Table:
         if not self.is_numeric(column) or len(self.rows) < 3:
             return False
         values = np.sort(self.numbers(column).values)
-        return bool(values[0] in (0.0, 1.0) and (np.diff(values) == 1.0).all())
+        counted = values[0] + np.arange(len(values))
+        return bool(values[0] in (0.0, 1.0) and np.array_equal(values, counted))
 
 
 def _eight_digits(texts: list[str]) -> bool:
