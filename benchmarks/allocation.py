@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 
-from channelwise.decisions.allocation import allocate
-from channelwise.decisions.constraints import Constraints
-from channelwise.decisions.curves import Curves, hill_curves
+from channelwise.decisions.budget.allocation import allocate
+from channelwise.decisions.budget.constraints import Constraints
+from channelwise.decisions.budget.curves import Curves, hill_curves
 
 SIZES = ((5, 4000), (50, 500), (1000, 1000))
 

@@ -104,9 +104,9 @@ Found = tuple[np.ndarray, dict[str, object]]
 
 
 def channelwise(problem: Problem) -> Found:
-    from channelwise.decisions.allocation import allocate
-    from channelwise.decisions.constraints import Constraints
-    from channelwise.decisions.curves import hill_curves
+    from channelwise.decisions.budget.allocation import allocate
+    from channelwise.decisions.budget.constraints import Constraints
+    from channelwise.decisions.budget.curves import hill_curves
 
     even = np.full(problem.channels, problem.budget / problem.channels)
     names = tuple(f"x{i}" for i in range(problem.channels))

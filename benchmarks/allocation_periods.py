@@ -9,10 +9,10 @@ import time
 import numpy as np
 from scipy import optimize
 
-from channelwise.decisions.constraints import Constraints
-from channelwise.decisions.pacing import Pacing
-from channelwise.decisions.period_curves import PeriodCurves
-from channelwise.decisions.periods import plan_periods
+from channelwise.decisions.budget.constraints import Constraints
+from channelwise.decisions.periods.curves import PeriodCurves
+from channelwise.decisions.periods.pacing import Pacing
+from channelwise.decisions.periods.schedule import plan_periods
 
 LAGS = 8
 

@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 
-from channelwise.decisions import bandits
-from channelwise.decisions.bandit_runs import play
-from channelwise.decisions.bandit_theory import lai_robbins, ucb1_bound
+from channelwise.decisions.bandits import policies as bandits
+from channelwise.decisions.bandits.runs import play
+from channelwise.decisions.bandits.theory import lai_robbins, ucb1_bound
 
 STEPS, REPLICAS = 10_000, 1_000
 POLICIES = (

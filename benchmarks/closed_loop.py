@@ -37,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 
-from channelwise.decisions.closed_loop import (
+from channelwise.decisions.budget.closed_loop import (
     Played,
     as_it_is,
     knows_the_truth,
@@ -59,7 +59,7 @@ NAMES = ("as it is", "truth in bounds", *OURS)
 
 def ours(name: str, notes: list[dict]):
     """Our planner, which notes what the gate said."""
-    from channelwise.decisions.planner import planner
+    from channelwise.decisions.budget.planner import planner
     from channelwise.response.mmm import Model
 
     first = {"saturation": "hill", "prior_on": "roi"}

@@ -22,14 +22,25 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from channelwise.decisions import coin
-from channelwise.decisions.arms import Counts, Moments, ratio_moments
-from channelwise.decisions.belief import beliefs
-from channelwise.decisions.boundaries import Boundary, naive, obrien_fleming, pocock, spending
-from channelwise.decisions.experiment import compare, cuped, stratified
-from channelwise.decisions.power import Mean, Proportion, power_of, sample_size
-from channelwise.decisions.proportions import Table, difference_ends, difference_score, ratio_ends
-from channelwise.decisions.sequential import critical_value
+from channelwise.decisions.experiments import coin
+from channelwise.decisions.experiments.arms import Counts, Moments, ratio_moments
+from channelwise.decisions.experiments.belief import beliefs
+from channelwise.decisions.experiments.boundaries import (
+    Boundary,
+    naive,
+    obrien_fleming,
+    pocock,
+    spending,
+)
+from channelwise.decisions.experiments.experiment import compare, cuped, stratified
+from channelwise.decisions.experiments.power import Mean, Proportion, power_of, sample_size
+from channelwise.decisions.experiments.proportions import (
+    Table,
+    difference_ends,
+    difference_score,
+    ratio_ends,
+)
+from channelwise.decisions.experiments.sequential import critical_value
 
 EXPERIMENTS = 10_000
 PER_ARM = 5_000

@@ -12,8 +12,8 @@ import argparse
 
 import numpy as np
 
-from channelwise.decisions.geo_panel import Panel, panel_of
-from channelwise.decisions.geo_tests import PlaceboPower, placebo_power
+from channelwise.decisions.geo.panel import Panel, panel_of
+from channelwise.decisions.geo.rehearsal import PlaceboPower, placebo_power
 from channelwise.response.simulate import family_market
 
 WEEKS, BEFORE, TESTED, SIZE = 260, 52, 6, 5

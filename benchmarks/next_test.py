@@ -20,13 +20,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from channelwise.decisions.allocation import allocate
-from channelwise.decisions.constraints import Constraints
-from channelwise.decisions.fewer_terms import fewer_terms
-from channelwise.decisions.market_curves import curves_of
-from channelwise.decisions.next_test import plan_test
-from channelwise.decisions.proposed_test import ProposedTest, as_lift_test, proposals
-from channelwise.decisions.value_of_information import Decision, value_of_information
+from channelwise.decisions.budget.allocation import allocate
+from channelwise.decisions.budget.constraints import Constraints
+from channelwise.decisions.budget.market_curves import curves_of
+from channelwise.decisions.information.fewer_terms import fewer_terms
+from channelwise.decisions.information.next_test import plan_test
+from channelwise.decisions.information.proposed_test import ProposedTest, as_lift_test, proposals
+from channelwise.decisions.information.value_of_information import Decision, value_of_information
 from channelwise.response.additive import contribution_of
 from channelwise.response.effects import Effects
 from channelwise.response.fit import fit

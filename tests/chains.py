@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from channelwise.decisions.chain import Chain, Node
+from channelwise.decisions.channels.chain import Chain, Node
 
 
 def known(**changes: object) -> Chain:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from channelwise.decisions.channel_value import ChannelValue
-from channelwise.decisions.strength import Precision, Strength
+from channelwise.decisions.channels.channel_value import ChannelValue
+from channelwise.decisions.channels.strength import Precision, Strength
 
 
 def known(*, slope: float = 2.0, unit: float = 1.0, margin: float = 8.0) -> ChannelValue:

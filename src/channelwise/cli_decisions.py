@@ -76,8 +76,8 @@ def allocate(options: argparse.Namespace, check: Callable[[], int]) -> int:
     """`channelwise allocate`."""
 
     def decide(posterior) -> int:
-        from channelwise.decisions.allocation import allocate
-        from channelwise.decisions.frontier import constraint_costs
+        from channelwise.decisions.budget.allocation import allocate
+        from channelwise.decisions.budget.frontier import constraint_costs
 
         curves = _curves(options, posterior)
         constraints = _constraints(options, curves)
@@ -102,8 +102,8 @@ def plan_test(options: argparse.Namespace, check: Callable[[], int]) -> int:
     """`channelwise plan-test`."""
 
     def decide(posterior) -> int:
-        from channelwise.decisions.next_test import plan_test
-        from channelwise.decisions.proposed_test import ProposedTest
+        from channelwise.decisions.information.next_test import plan_test
+        from channelwise.decisions.information.proposed_test import ProposedTest
 
         tests = [ProposedTest(**test) for test in options.tests] or None
         ranked = plan_test(
@@ -118,7 +118,7 @@ def plan_test(options: argparse.Namespace, check: Callable[[], int]) -> int:
         table = ranked.table()
         print(_printed(table.head(options.top)), "", ranked, sep="\n")
         if options.output is not None:
-            from channelwise.decisions.plan import write
+            from channelwise.decisions.budget.plan import write
 
             write(options.output, table.to_csv())
             print(f"written: {options.output}")
@@ -129,7 +129,7 @@ def plan_test(options: argparse.Namespace, check: Callable[[], int]) -> int:
 
 def _decided(options: argparse.Namespace, check: Callable[[], int], decide: Callable) -> int:
     """Reads or fits, then decides; a mistake or a closed gate becomes its sentences."""
-    from channelwise.decisions.constraints import ConstraintError
+    from channelwise.decisions.budget.constraints import ConstraintError
     from channelwise.response.archive import ArchiveError
     from channelwise.response.gate import GateError
     from channelwise.response.lift import LiftError
@@ -173,7 +173,7 @@ def _posterior(options: argparse.Namespace):
 
 
 def _curves(options: argparse.Namespace, posterior):
-    from channelwise.decisions.market_curves import curves_of
+    from channelwise.decisions.budget.market_curves import curves_of
 
     year = round(365.25 / posterior.market.period_days)
     periods = year if options.periods is None else options.periods
@@ -181,7 +181,7 @@ def _curves(options: argparse.Namespace, posterior):
 
 
 def _constraints(options: argparse.Namespace, curves):
-    from channelwise.decisions.constraints import ConstraintError, Constraints, Group
+    from channelwise.decisions.budget.constraints import ConstraintError, Constraints, Group
 
     groups = {name: Group(*group) for name, group in options.groups}
     if len(groups) < len(options.groups):

@@ -415,7 +415,7 @@ def test_without_tests_there_is_no_trace_of_them_in_data_or_program(collinear, m
         ({"factor": {"serch": 0.5}}, "did you mean 'search'"),
         ({"factor": {}, "spend": {"newsletter": 5.0}}, "names the channel 'newsletter'"),
         ({"geos": ("g7",)}, "names the geo 'g7', which the market lacks"),
-        ({"start": "2023-01-09", "end": "2023-01-15"}, r"give other dates, or spend={'tv': …} a period"),
+        ({"start": "2023-01-09", "end": "2023-01-15"}, r"give other dates, or spend={'tv': …}"),
         ({"factor": {}, "spend": {"silent": 1.0}}, "no price for its exposure; give a factor"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Chapter 13: a budget divided over channels, with a proof."""

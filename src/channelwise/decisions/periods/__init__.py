@@ -1,0 +1,1 @@
+"""Chapter 13: plans by channel and period, with carry-over."""
