@@ -13,7 +13,7 @@ from channelwise.decisions.budget.closed_loop import (
 from channelwise.decisions.budget.planner import even_curves, planner
 from channelwise.response.effects import Effects
 from channelwise.response.fit import fit
-from channelwise.response.gate import Gate, GateError
+from channelwise.response.gate import Gate
 from channelwise.response.mmm import Model
 from channelwise.response.oracle import spread
 from channelwise.response.play import QUARTER, family_world
@@ -74,19 +74,11 @@ def test_more_than_the_budget_is_refused(world):
 
 def test_even_curves_are_what_the_model_says_of_a_market_that_spends_evenly(world, posterior):
     spend = world.usual * [0.7, 1.6]
-    shut = tuple(verdict.check for verdict in planning.examine(posterior).failures)
-    curves = even_curves(posterior, QUARTER, draws=100, override=shut)
+    curves = even_curves(posterior, QUARTER, draws=100)
     effects = Effects(posterior, draws=100, market=world.play(spread(spend[None])).market)
     steady = effects.contributions()[:, 0, -4:, :2]  # the longest lag is 8 weeks
     expected = QUARTER * steady.mean(axis=1)
     np.testing.assert_allclose(curves.values(QUARTER * spend), expected, rtol=1e-9)
-
-
-def test_a_posterior_that_failed_the_gate_makes_no_curves(posterior, monkeypatch):
-    verdict = planning.examine(posterior).verdicts[0]._replace(passed=False)
-    monkeypatch.setattr(planning, "examine", lambda posterior: Gate((verdict,)))
-    with pytest.raises(GateError, match="may not be used"):
-        even_curves(posterior, QUARTER)
 
 
 def test_the_planner_spends_the_budget_within_reach_of_today(world, posterior, monkeypatch):
@@ -96,7 +88,7 @@ def test_the_planner_spends_the_budget_within_reach_of_today(world, posterior, m
     plan = planner(change=0.3)(world.market, today)
     assert plan.sum() == pytest.approx(today.sum(), rel=1e-9)
     assert (plan >= 0.7 * today * (1 - 1e-9)).all() and (plan <= 1.3 * today * (1 + 1e-9)).all()
-    curves = even_curves(posterior, QUARTER)
+    curves = even_curves(posterior, QUARTER, draws=500)
     share = np.linspace(0.7, 1.3, 601) * today[0]
     grid = np.column_stack([share, today.sum() - share])
     grid = grid[(np.abs(grid[:, 1] / today[1] - 1) <= 0.3)]

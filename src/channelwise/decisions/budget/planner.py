@@ -48,31 +48,18 @@ def planner(
         for i, model in enumerate(models):
             last[i] = fit(market, model, seed=seed, start=last.get(i))
             if not gated or examine(last[i]).passed:
-                return _planned(_even(last[i], QUARTER, draws), today, change)
+                return _planned(even_curves(last[i], QUARTER, draws), today, change)
         return today
 
     return strategy
 
 
-def even_curves(
-    posterior: Posterior, periods: int, *, draws: int = 500, override: tuple[str, ...] = ()
-) -> Curves:
+def even_curves(posterior: Posterior, periods: int, draws: int) -> Curves:
     """The curves of a national market for spend that is even over so many periods.
 
     f(x) = periods · value · β sat(x / (periods · media scale)): long after the spend began, so that
-    what comes in from before and what is carried out are the same.
-
-    Args:
-      posterior: must pass the gate, and have normalized carry-over.
-      periods: of the horizon.
-      draws: at most so many.
-      override: names of failed checks that are accepted.
+    what comes in from before and what is carried out are the same. Carry-over must be normalized.
     """
-    stamp = examine(posterior).require(override)
-    return replace(_even(posterior, periods, draws), stamp=stamp)
-
-
-def _even(posterior: Posterior, periods: int, draws: int) -> Curves:
     market, C = posterior.market, posterior.market.n_channels
     effects = Effects(posterior, draws=draws)
     (_, beta, _), (forms, unit, slope) = effects.parameters, shapes_of(effects)
