@@ -408,7 +408,7 @@ _ROLES = (
 
 
 def _roles(parser: argparse.ArgumentParser) -> None:
-    one, many = {"metavar": "COLUMN"}, {"type": _names, "metavar": "A,B"}
+    one, many = {"metavar": "COLUMN"}, {"type": cli_decisions.names, "metavar": "A,B"}
     parser.add_argument("--date", **one, help="first day of each period")
     parser.add_argument("--outcome", **one, help="revenue or conversions")
     parser.add_argument(
@@ -462,15 +462,8 @@ def _spelt(named: dict) -> dict:
     }
 
 
-def _names(text: str) -> list[str]:
-    """Names separated by commas; one that holds a comma stands in double quotes."""
-    import csv
-
-    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
-
-
 def _pairs(text: str) -> dict[str, str]:
-    pairs = [name.partition("=") for name in _names(text)]
+    pairs = [name.partition("=") for name in cli_decisions.names(text)]
     wrong = [name for name, sign, column in pairs if not (name and sign and column)]
     if wrong:
         raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not CHANNEL=COLUMN")
@@ -478,7 +471,7 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _names_or_pairs(text: str) -> dict[str, str] | list[str]:
-    names = _names(text)
+    names = cli_decisions.names(text)
     return _pairs(text) if names and all("=" in name for name in names) else names
 
 

@@ -80,7 +80,7 @@ def allocate(options: argparse.Namespace, check: Callable[[], int]) -> int:
         from channelwise.decisions.budget.frontier import constraint_costs
 
         curves = _curves(options, posterior)
-        constraints = _constraints(options, curves)
+        constraints = _constraints(options, float(curves.today.sum()))
         plan = allocate(curves, constraints, objective=options.objective, margin=options.margin)
         print(_printed(plan.table()), "", plan.verdict, plan.certificate, sep="\n")
         costs = constraint_costs(curves, constraints, plan)
@@ -109,7 +109,7 @@ def plan_test(options: argparse.Namespace, check: Callable[[], int]) -> int:
         ranked = plan_test(
             posterior,
             tests,
-            _constraints(options, _curves(options, posterior)),
+            _constraints(options, _today(options, posterior)),
             periods=options.periods,
             objective=options.objective,
             margin=options.margin,
@@ -175,19 +175,30 @@ def _posterior(options: argparse.Namespace):
 def _curves(options: argparse.Namespace, posterior):
     from channelwise.decisions.budget.market_curves import curves_of
 
+    horizon = _horizon(options, posterior)
+    return curves_of(posterior, periods=horizon, override=tuple(options.override))
+
+
+def _today(options: argparse.Namespace, posterior) -> float:
+    """What all channels spend over the horizon as things are."""
+    from channelwise.decisions.budget.market_curves import today_of
+
+    return float(today_of(posterior.market, _horizon(options, posterior)).sum())
+
+
+def _horizon(options: argparse.Namespace, posterior) -> int:
     year = round(365.25 / posterior.market.period_days)
-    periods = year if options.periods is None else options.periods
-    return curves_of(posterior, periods=periods, override=tuple(options.override))
+    return year if options.periods is None else options.periods
 
 
-def _constraints(options: argparse.Namespace, curves):
+def _constraints(options: argparse.Namespace, today: float):
     from channelwise.decisions.budget.constraints import ConstraintError, Constraints, Group
 
     groups = {name: Group(*group) for name, group in options.groups}
     if len(groups) < len(options.groups):
         raise ConstraintError("Two groups have the same name: give each one of its own.")
     return Constraints(
-        budget=float(curves.today.sum()) if options.budget is None else options.budget,
+        budget=today if options.budget is None else options.budget,
         lower=options.lower,
         upper=options.upper,
         change=options.change,
@@ -203,7 +214,10 @@ def _printed(frame) -> str:
 
 
 def names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Names separated by commas; one that holds a comma stands in double quotes."""
+    import csv
+
+    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
 
 
 def amounts_of(text: str) -> dict[str, float]:

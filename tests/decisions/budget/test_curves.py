@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from channelwise.decisions.budget.curves import FORMS, Curves, hill_curves
+from channelwise.decisions.budget.curves import Curves, hill_curves
 from channelwise.decisions.budget.market_curves import curves_of
+from channelwise.decisions.budget.shapes import FORMS
 from channelwise.response.effects import Effects
 from channelwise.response.examine import examine
 from channelwise.response.gate import GateError

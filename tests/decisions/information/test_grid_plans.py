@@ -43,7 +43,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_best_plan_is_the_best_of_all_plans_on_the_grid(name, slope):
     c = curves(slope=slope)
-    limits = limits_of(CASES[name], c)
+    limits = limits_of(CASES[name], c.channels, c.today)
     grid = grid_of(c, limits, 1.0, 0.0, steps=20)
     weights = np.random.default_rng(1).gamma(0.5, 1, (6, 4))
     found = grid.best(weights)
@@ -69,7 +69,7 @@ def test_a_fine_grid_comes_as_close_to_the_allocation_as_its_step_squared():
     best_value = best.outcome.mean()
     gaps = []
     for steps in (32, 64, 128, 256):
-        grid = grid_of(c, limits_of(constraints, c), 1.0, 0.0, steps)
+        grid = grid_of(c, limits_of(constraints, c.channels, c.today), 1.0, 0.0, steps)
         weights = np.full((1, 200), 1 / 200)
         gaps.append(best_value - grid.worth(grid.best(weights))[0].mean())
     assert 0 <= gaps[-1] < 2e-5 * best_value
@@ -78,7 +78,7 @@ def test_a_fine_grid_comes_as_close_to_the_allocation_as_its_step_squared():
 
 def test_profit_counts_what_is_spent():
     c = curves(1)
-    grid = grid_of(c, limits_of(Constraints(100.0), c), 0.5, 1.0, steps=10)
+    grid = grid_of(c, limits_of(Constraints(100.0), c.channels, c.today), 0.5, 1.0, steps=10)
     plan = grid.best(np.ones((1, 1)))
     spend = grid.spend[np.arange(3), plan[0]]
     outcome = c.values(spend).sum()

@@ -57,7 +57,7 @@ def allocate(
     if not 0 < margin <= 1:
         raise ValueError(f"The margin is {margin}: give a share of the outcome in (0, 1].")
     kept = margin if objective == "profit" else 1.0
-    limits = limits_of(constraints, curves)
+    limits = limits_of(constraints, curves.channels, curves.today)
     size = _size(curves, limits) * kept
     scaled = curves.in_units(limits.budget, size / kept)
     least = limits.budget / size if objective == "profit" else 0.0

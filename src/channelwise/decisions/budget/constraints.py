@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from channelwise.decisions.budget.curves import Curves
 from channelwise.response.reading.findings import nearest
 
 
@@ -70,13 +69,19 @@ class Limits(NamedTuple):
 _MONEY = ("budget", "lower", "upper", "if_used", "group_lower", "group_upper")
 
 
-def limits_of(constraints: Constraints, curves: Curves) -> Limits:
-    """Puts constraints on the channels of some curves, and checks that a plan can keep them all.
+def limits_of(
+    constraints: Constraints, names: tuple[str, ...], today: Float[np.ndarray, " channel"]
+) -> Limits:
+    """Puts constraints on channels in their order, and checks that a plan can keep them all.
+
+    Args:
+      constraints: in currency.
+      names: of the channels.
+      today: what each spends as things are, currency.
 
     Raises:
       ConstraintError: naming what is wrong, or the constraints that contradict each other.
     """
-    names, today = curves.channels, curves.today
     c = constraints
     budget = c.budget
     if not 0 < budget < np.inf:
@@ -108,10 +113,20 @@ def _check_names(c: Constraints, names: tuple[str, ...]) -> None:
     given |= {f"group {name}": group.channels for name, group in c.groups.items()}
     for where, some in given.items():
         for name in some:
-            if name not in names:
-                raise ConstraintError(
-                    f"There is no channel {name!r}, which {where} names; {nearest(name, names)}"
-                )
+            index_of(name, names, where)
+
+
+def index_of(name: str, names: tuple[str, ...], where: str) -> int:
+    """The index of a channel that some constraint names.
+
+    Raises:
+      ConstraintError: naming the nearest channel, if there is none of that name.
+    """
+    if name not in names:
+        raise ConstraintError(
+            f"There is no channel {name!r}, which {where} names; {nearest(name, names)}"
+        )
+    return names.index(name)
 
 
 def _each(

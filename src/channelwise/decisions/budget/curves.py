@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-FORMS = ("hill", "tanh", "power")
+from channelwise.decisions.budget.shapes import FORMS, Form
+
 _TINY = 1e-250  # stands for no spend at all, in units of the scale
 
 
@@ -100,27 +101,27 @@ class Curves:
     def values(self, spend: Float[np.ndarray, " channel"]) -> Float[np.ndarray, "draw channel"]:
         """f_cs(x_c) in currency, for the spend of each channel."""
         w, _ = self._reduced(spend)
-        return self._sum(self.amplitude, _phi(w, self.forms)).T
+        return self._sum(self.amplitude, self._form(w).value).T
 
     def marginals(self, spend: Float[np.ndarray, " channel"]) -> Float[np.ndarray, "draw channel"]:
         """f′_cs(x_c): currency back for the next unit of currency (marginal ROI)."""
         w, x = self._reduced(spend)
-        return (self.slope * self._sum(self.amplitude, _first(w, self.forms))).T / x
+        return (self.slope * self._sum(self.amplitude, self._form(w).first)).T / x
 
     def expected(self, spend: Float[np.ndarray, " channel"]) -> Float[np.ndarray, " channel"]:
         """The weighted mean of `values` over the draws."""
         w, _ = self._reduced(spend)
-        return np.einsum("csj,csj->c", self.weighted, _phi(w, self.forms))
+        return np.einsum("csj,csj->c", self.weighted, self._form(w).value)
 
     def moments(self, spend: Float[np.ndarray, " channel"]) -> Moments:
         """The mean curve at a spend, with its slope and bend."""
         w, x = self._reduced(spend)
         n = self.slope[:, :, None]
-        first = n * _first(w, self.forms)
-        second = n * n * _second(w, self.forms) - first
+        phi, first, kappa = self._form(w)
+        first = n * first
+        second = first * (n * (1 - 2 * kappa) - 1)
         value, slope, bend = (
-            np.einsum("csj,csj->c", self.weighted, part)
-            for part in (_phi(w, self.forms), first, second)
+            np.einsum("csj,csj->c", self.weighted, part) for part in (phi, first, second)
         )
         with np.errstate(over="ignore"):  # at no spend at all a slope may be infinite
             return Moments(value, slope / x, bend / x / x)
@@ -210,6 +211,17 @@ class Curves:
     def _largest_scale(self) -> Float[np.ndarray, " channel"]:
         return self.scale.max(axis=(1, 2))
 
+    def _form(self, w: Float[np.ndarray, "channel draw term"]) -> Form:
+        """Each channel's own form."""
+        if len(set(self.forms)) == 1:
+            return FORMS[self.forms[0]](w)
+        out = Form(*(np.empty_like(w) for _ in Form._fields))
+        for form in set(self.forms):
+            rows = [i for i, f in enumerate(self.forms) if f == form]
+            for whole, part in zip(out, FORMS[form](w[rows]), strict=True):
+                whole[rows] = part
+        return out
+
     @staticmethod
     def _sum(amplitude, shape) -> Float[np.ndarray, "channel draw"]:
         return np.einsum("csj,csj->cs", amplitude, shape)
@@ -246,48 +258,6 @@ def hill_curves(
         slope=n.T.astype(float),
         today=np.asarray(today, float),
     )
-
-
-def _phi(w: np.ndarray, forms: tuple[str, ...]) -> np.ndarray:
-    """φ as a function of w = zⁿ."""
-    return _by_form(w, forms, {"hill": lambda w: w / (1 + w), "tanh": np.tanh, "power": np.array})
-
-
-def _first(w: np.ndarray, forms: tuple[str, ...]) -> np.ndarray:
-    """dφ/d ln w."""
-    return _by_form(w, forms, {"hill": _hill_first, "tanh": _tanh_first, "power": np.array})
-
-
-def _hill_first(w: np.ndarray) -> np.ndarray:
-    return (w / (1 + w)) / (1 + w)
-
-
-def _tanh_first(w: np.ndarray) -> np.ndarray:
-    w = np.minimum(w, 350.0)  # beyond it the slope is 0 to the last digit
-    return w / np.cosh(w) ** 2
-
-
-def _second(w: np.ndarray, forms: tuple[str, ...]) -> np.ndarray:
-    """d²φ/d(ln w)²."""
-
-    def hill(w):
-        return _hill_first(w) * ((1 - w) / (1 + w))
-
-    def tanh(w):
-        w = np.minimum(w, 350.0)
-        return _tanh_first(w) * (1 - 2 * w * np.tanh(w))
-
-    return _by_form(w, forms, {"hill": hill, "tanh": tanh, "power": np.array})
-
-
-def _by_form(w: np.ndarray, forms: tuple[str, ...], functions: dict) -> np.ndarray:
-    if len(set(forms)) == 1:
-        return functions[forms[0]](w)
-    out = np.empty_like(w)
-    for form in set(forms):
-        rows = [i for i, f in enumerate(forms) if f == form]
-        out[rows] = functions[form](w[rows])
-    return out
 
 
 def _is_mean(weights: np.ndarray, draws: int) -> bool:

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from channelwise.decisions.budget.curves import Curves
 from channelwise.response.effects import Effects, per_draw
 from channelwise.response.examine import examine
+from channelwise.response.layout import Layout
 from channelwise.response.market import MarketData
 from channelwise.response.media import carried
 from channelwise.response.posterior import Posterior
@@ -43,12 +44,7 @@ def curves_of(
     horizon = market.n_observed if periods is None else periods
     if horizon < 1:
         raise ValueError(f"A horizon of {horizon} periods is none; give 1 or more.")
-    for name, total in zip(market.channels, market.total_spend, strict=True):
-        if total == 0:
-            raise ValueError(
-                f"{name} was never spent on in the periods with an outcome, so nothing is known of "
-                "what it brings: leave it out, or try it in a test first."
-            )
+    require_spend(market)
     stamp = examine(posterior).require(override)
     effects = Effects(posterior, draws=draws)
     share = horizon / market.n_observed
@@ -62,10 +58,29 @@ def curves_of(
         amplitude=np.where(present, market.value * share * amplitude, 0.0),
         scale=share * scale,
         slope=slope,
-        today=share * market.total_spend,
+        today=today_of(market, horizon),
         most=_most(market, horizon),
         stamp=stamp,
     )
+
+
+def require_spend(market: MarketData) -> None:
+    """Stops where a channel was never spent on.
+
+    Raises:
+        ValueError: naming the channel.
+    """
+    for name, total in zip(market.channels, market.total_spend, strict=True):
+        if total == 0:
+            raise ValueError(
+                f"{name} was never spent on in the periods with an outcome, so nothing is known of "
+                "what it brings: leave it out, or try it in a test first."
+            )
+
+
+def today_of(market: MarketData, periods: int) -> Float[np.ndarray, " channel"]:
+    """What each channel spends over so many periods at the record's rate, currency."""
+    return periods / market.n_observed * market.total_spend
 
 
 def _terms(effects: Effects) -> tuple[np.ndarray, np.ndarray]:
@@ -84,9 +99,7 @@ def shapes_of(effects: Effects) -> tuple[tuple[str, ...], np.ndarray, np.ndarray
     layout = problem.layout
     forms, unit, slope = [], [], []
     for c in range(effects.market.n_channels):
-        own = {
-            n: x[:, layout.owners(n).index(c)] for n, x in named.items() if c in layout.owners(n)
-        }
+        own = own_parameters(named, layout, c)
         form, ones = layout.saturation[c], np.ones(len(next(iter(named.values()))))
         forms.append(_FORM.get(form, "power"))
         at = {"logistic": lambda o: 2 / o["rate"], "tanh": lambda o: o["scale"]}
@@ -94,6 +107,13 @@ def shapes_of(effects: Effects) -> tuple[tuple[str, ...], np.ndarray, np.ndarray
         unit.append(at[form](own) if form in at else ones)
         slope.append(own.get("slope", own.get("exponent", ones)))
     return tuple(forms), np.array(unit), np.array(slope)
+
+
+def own_parameters(
+    named: dict[str, np.ndarray], layout: Layout, c: int
+) -> dict[str, Float[np.ndarray, " draw"]]:
+    """The parameters of one channel, by name."""
+    return {n: x[:, layout.owners(n).index(c)] for n, x in named.items() if c in layout.owners(n)}
 
 
 def _most(market: MarketData, horizon: int) -> Float[np.ndarray, " channel"]:

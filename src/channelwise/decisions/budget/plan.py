@@ -46,6 +46,11 @@ class Certificate:
         """Whether no other plan can be better by more than the tolerance."""
         return self.gap <= self.tolerance
 
+    def summary(self) -> dict:
+        """As plain numbers and texts."""
+        names = ("value", "bound", "gap", "proven", "method")
+        return {name: getattr(self, name) for name in names}
+
     def __str__(self) -> str:
         if self.proven:
             return (
@@ -174,13 +179,7 @@ class Plan:
             "gain": {"expected": self.expected_gain, "5%": low, "95%": high},
             "probability_of_gain": self.probability_of_gain,
             "shadow_price": self.shadow_price,
-            "certificate": {
-                "value": self.certificate.value,
-                "bound": self.certificate.bound,
-                "gap": self.certificate.gap,
-                "proven": self.certificate.proven,
-                "method": self.certificate.method,
-            },
+            "certificate": self.certificate.summary(),
             "stamp": self.stamp,
         }
 

@@ -166,7 +166,7 @@ class _Problem:
 
 def _problem(curves: Curves, constraints: Constraints, objective: str, margin: float):
     profit = objective == "profit"
-    limits = limits_of(constraints, curves)
+    limits = limits_of(constraints, curves.channels, curves.today)
     weights = curves.weights
     weights = np.full(curves.n_draws, 1 / curves.n_draws) if weights is None else weights
     ascent = Ascent(curves, limits, margin if profit else 1.0, float(profit))

@@ -98,7 +98,8 @@ class Decision:
     @functools.cached_property
     def grid(self) -> Grid:
         """The plans to choose from, with their values."""
-        limits, profit = limits_of(self.constraints, self.curves), self.objective == "profit"
+        limits = limits_of(self.constraints, self.curves.channels, self.curves.today)
+        profit = self.objective == "profit"
         return grid_of(fewer_terms(self.curves), limits, self.kept, float(profit))
 
     @property

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from channelwise.decisions.budget.curves import FORMS
+from channelwise.decisions.budget.shapes import FORMS, TINY, shape, value
 from channelwise.decisions.periods.majorant import Majorant, majorant
-from channelwise.decisions.periods.shapes import TINY, shape, value
 
 
 class Bent(NamedTuple):

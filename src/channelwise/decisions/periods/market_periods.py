@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from channelwise.decisions.budget.market_curves import own_parameters, require_spend, shapes_of
 from channelwise.decisions.periods.curves import PeriodCurves
 from channelwise.response import adstock
 from channelwise.response.effects import Effects
@@ -10,8 +11,6 @@ from channelwise.response.examine import examine
 from channelwise.response.layout import Layout
 from channelwise.response.market import MarketData
 from channelwise.response.posterior import Posterior
-
-_FORM = {"hill": "hill", "michaelis_menten": "hill", "logistic": "tanh", "tanh": "tanh"}
 
 
 def period_curves_of(
@@ -46,12 +45,12 @@ def period_curves_of(
     if periods < 1:
         raise ValueError(f"A plan of {periods} periods is none; give 1 or more.")
     market = posterior.market
-    _check_spend(market)
+    require_spend(market)
     stamp = examine(posterior).require(override)
     effects = Effects(posterior, draws=draws)
     named, beta, problem = effects.parameters
     layout, C = problem.layout, market.n_channels
-    unit, slope = _scales(named, layout, C)
+    forms, unit, slope = shapes_of(effects)
     carry = np.stack([_weights(named, layout, c) for c in range(C)])
     exposure = problem.design.lagged[:, :C, 0, : market.n_observed]  # geo channel time
     split, price = _split(market, exposure)
@@ -59,7 +58,7 @@ def period_curves_of(
     past = _past(exposure, problem.design.lagged, market.n_observed, layout.lags)
     return PeriodCurves(
         channels=market.channels,
-        forms=tuple(_FORM.get(form, "power") for form in layout.saturation[:C]),
+        forms=forms,
         amplitude=market.value * beta[:, :, :C].transpose(2, 0, 1),
         reach=by_unit,
         slope=slope,
@@ -73,39 +72,11 @@ def period_curves_of(
     )
 
 
-def _check_spend(market: MarketData) -> None:
-    for name, total in zip(market.channels, market.total_spend, strict=True):
-        if total == 0:
-            raise ValueError(
-                f"{name} was never spent on in the periods with an outcome, so nothing is known of "
-                "what it brings: leave it out, or try it in a test first."
-            )
-
-
-def _scales(named: dict, layout: Layout, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stock at which z = 1, and the power n, (channel, draw)."""
-    ones = np.ones(len(next(iter(named.values()))))
-    unit, slope = [], []
-    for c in range(channels):
-        own = _own(named, layout, c)
-        scale = {"logistic": lambda o: 2 / o["rate"], "tanh": lambda o: o["scale"]}
-        scale |= dict.fromkeys(("hill", "michaelis_menten"), lambda o: o["half_saturation"])
-        form = layout.saturation[c]
-        unit.append(scale[form](own) if form in scale else ones)
-        slope.append(own.get("slope", own.get("exponent", ones)))
-    return np.array(unit), np.array(slope)
-
-
-def _own(named: dict, layout: Layout, c: int) -> dict[str, Float[np.ndarray, " draw"]]:
-    """The parameters of one channel."""
-    return {n: x[:, layout.owners(n).index(c)] for n, x in named.items() if c in layout.owners(n)}
-
-
 def _weights(named: dict, layout: Layout, c: int) -> Float[np.ndarray, "draw lag"]:
     """Carry-over of a channel; nothing but lag 0 where it has none."""
     import jax
 
-    form, own = layout.adstock[c], _own(named, layout, c)
+    form, own = layout.adstock[c], own_parameters(named, layout, c)
     if form == "none":
         draws = len(next(iter(named.values())))
         return np.repeat(np.eye(1, layout.lags + 1), draws, axis=0)

@@ -1,6 +1,5 @@
 """The limits of a plan by channel and period, as a polytope: totals, cells, and pacing."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,8 +7,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-from channelwise.decisions.budget.constraints import ConstraintError, Constraints, Limits, limits_of
-from channelwise.decisions.budget.curves import hill_curves
+from channelwise.decisions.budget.constraints import (
+    ConstraintError,
+    Constraints,
+    Limits,
+    index_of,
+    limits_of,
+)
 from channelwise.decisions.periods.curves import PeriodCurves
 from channelwise.decisions.periods.polytope import Polytope
 
@@ -60,7 +64,7 @@ def polytope_of(curves: PeriodCurves, constraints: Constraints, pacing: Pacing) 
     Raises:
       ConstraintError: naming what is wrong with a constraint, or which contradict each other.
     """
-    limits = _limits(constraints, curves)
+    limits = limits_of(constraints, curves.channels, curves.today.sum(axis=1))
     names, (C, T) = curves.channels, curves.today.shape
     rows = _Rows(C, T)
     rows.add(rows.total(list(range(C))), limits.budget, [f"the budget of {limits.budget:,.6g}"])
@@ -70,12 +74,6 @@ def polytope_of(curves: PeriodCurves, constraints: Constraints, pacing: Pacing) 
     lower, upper = _cells(curves, pacing, limits)
     matrix, limit = sparse.vstack(rows.rows, format="csr"), np.concatenate(rows.limits)
     return Polytope(lower.ravel(), upper.ravel(), matrix, limit, tuple(rows.names))
-
-
-def _limits(constraints: Constraints, curves: PeriodCurves) -> Limits:
-    """The constraints on totals, which need no more of the curves than names and today's spend."""
-    ones, today = np.ones(curves.n_channels), curves.today.sum(axis=1)
-    return limits_of(constraints, hill_curves(curves.channels, ones, ones, today=today))
 
 
 def _totals(rows: _Rows, limits: Limits, names: tuple[str, ...], groups: tuple[str, ...]) -> None:
@@ -134,7 +132,7 @@ def _cells(curves: PeriodCurves, pacing: Pacing, limits: Limits) -> tuple[np.nda
     lower, upper = np.zeros((C, T)), np.repeat(limits.upper[:, None], T, axis=1)
     for word, given, into in (("least", pacing.lower, lower), ("most", pacing.upper, upper)):
         for name, amounts in given.items():
-            c = _index(name, curves.channels, f"the {word} a period")
+            c = index_of(name, curves.channels, f"the {word} a period")
             each = _by_period(amounts, T, f"{word} of {name} in a period")
             into[c] = np.minimum(each, into[c]) if word == "most" else each
     above = lower > upper
@@ -145,16 +143,6 @@ def _cells(curves: PeriodCurves, pacing: Pacing, limits: Limits) -> tuple[np.nda
             f"{upper[c, t]:,.6g} in period {t + 1}: relax one of them."
         )
     return lower, upper
-
-
-def _index(name: str, channels: tuple[str, ...], where: str) -> int:
-    if name not in channels:
-        near = difflib.get_close_matches(name, channels, n=1, cutoff=0.0)
-        raise ConstraintError(
-            f"There is no channel {name!r}, which {where} names; did you mean {near[0]!r}? "
-            f"The channels are {', '.join(channels)}."
-        )
-    return channels.index(name)
 
 
 def _by_period(amounts: PerPeriod, periods: int, what: str) -> Float[np.ndarray, " period"]:

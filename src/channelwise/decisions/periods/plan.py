@@ -115,7 +115,6 @@ class PeriodPlan:
     def summary(self) -> dict:
         """The plan as plain numbers and texts, as `to_json` writes it."""
         low, high = np.quantile(self.gain, (0.05, 0.95), weights=self.weights, method=_METHOD)
-        c = self.certificate
         return {
             "objective": self.objective,
             "channels": {n: list(map(float, x)) for n, x in zip(*self._named, strict=True)},
@@ -124,13 +123,7 @@ class PeriodPlan:
             "carry_out_share": self.carry_out_share,
             "gain": {"expected": self.expected_gain, "5%": float(low), "95%": float(high)},
             "probability_of_gain": self.probability_of_gain,
-            "certificate": {
-                "value": c.value,
-                "bound": c.bound,
-                "gap": c.gap,
-                "proven": c.proven,
-                "method": c.method,
-            },
+            "certificate": self.certificate.summary(),
             "stamp": self.curves.stamp,
         }
 

@@ -17,44 +17,47 @@ TINY = 1e-100
 """Stands for no media at all where a slope is needed."""
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
+    """φ, and what its derivatives are made of."""
+
     value: np.ndarray
     first: np.ndarray  # w φ_w
     kappa: np.ndarray
 
 
-def _hill(w: np.ndarray) -> _Form:
+def _hill(w: np.ndarray) -> Form:
     phi = w / (1 + w)
-    return _Form(phi, phi / (1 + w), phi)
+    return Form(phi, phi / (1 + w), phi)
 
 
-def _tanh(w: np.ndarray) -> _Form:
+def _tanh(w: np.ndarray) -> Form:
     phi, w = np.tanh(w), np.minimum(w, 350.0)  # beyond it the slope is 0 to the last digit
-    return _Form(phi, w / np.cosh(w) ** 2, w * phi)
+    return Form(phi, w / np.cosh(w) ** 2, w * phi)
 
 
-def _linear(w: np.ndarray) -> _Form:
-    return _Form(w, w, np.zeros_like(w))
+def _linear(w: np.ndarray) -> Form:
+    return Form(w, w, np.zeros_like(w))
 
 
-_FORM = {"hill": _hill, "tanh": _tanh, "power": _linear}
+FORMS = {"hill": _hill, "tanh": _tanh, "power": _linear}
+"""Each form as a function of w = zⁿ."""
 
 
 def value(form: str, z: np.ndarray, n: np.ndarray) -> np.ndarray:
     """φ(z; n).
 
     Args:
-      form: one of `curves.FORMS`.
+      form: one of `FORMS`.
       z: media ≥ 0 over the scale of the curve.
       n: the power, > 0, broadcast against z.
     """
-    return _FORM[form](_power(z, n)).value
+    return FORMS[form](_power(z, n)).value
 
 
 def shape(form: str, z: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """φ, φ′ and φ″ at z; arguments as in `value`."""
     z = np.maximum(z, TINY)
-    phi, first, kappa = _FORM[form](_power(z, n))
+    phi, first, kappa = FORMS[form](_power(z, n))
     first = n * first / z
     return phi, first, first * ((n - 1 - 2 * n * kappa) / z)
 
