@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from channelwise.foundations import losses
 from channelwise.learning.checkpoint import CheckpointError
 from channelwise.learning.checks import TrainingError
-from channelwise.learning.fit import fit, predict, shuffled
+from channelwise.learning.batches import shuffled
+from channelwise.learning.fit import fit, predict
 from channelwise.learning.models.dense import pure_mlp
 from channelwise.learning.models.mlp import MLP
 
@@ -268,16 +269,24 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path, changed, named
 def test_a_damaged_checkpoint_is_a_sentence(tmp_path):
     options = {"epochs": 2, "checkpoint": tmp_path / "run"}
     fit(pure_mlp((6, 8, 1)), bce, TRAIN, **options)
-    notes = next((tmp_path / "run" / "2" / "notes").iterdir())
+    notes = next((tmp_path / "run" / "6" / "notes").iterdir())
     notes.write_text(json.dumps({"history": {}}))
-    with pytest.raises(CheckpointError, match=r"run/2 cannot be read .*Delete that folder"):
+    with pytest.raises(CheckpointError, match=r"run/6 cannot be read .*Delete that folder"):
         fit(pure_mlp((6, 8, 1)), bce, TRAIN, **options)
 
 
-def test_a_loss_that_is_no_longer_finite_names_the_epoch_and_the_remedy():
+FIERCE = {
+    "a readable rate": (optax.inject_hyperparams(optax.sgd)(learning_rate=10.0), "rate 10"),
+    "a hidden rate": (optax.sgd(10.0), "rate unknown here: make the optimizer with"),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), FIERCE.values(), ids=FIERCE)
+def test_a_loss_that_is_no_longer_finite_names_step_rate_and_remedy(optimizer, rate):
     data = (X[:90], np.full(90, 1e3, np.float32))
-    with pytest.raises(TrainingError, match=r"in epoch \d+: .*Lower the learning rate"):
-        fit(pure_mlp((6, 8, 1)), losses.squared_error, data, optimizer=optax.sgd(10.0), epochs=100)
+    sentence = rf"finite in epoch 1, step 3 \(learning {rate}.*\)\. Lower the learning rate"
+    with pytest.raises(TrainingError, match=sentence):
+        fit(pure_mlp((6, 8, 1)), losses.squared_error, data, optimizer=optimizer, epochs=100)
 
 
 BAD = [
@@ -322,9 +331,9 @@ def test_predict_in_slices_equals_predict_at_once():
 
 
 def test_a_second_fit_of_the_same_form_compiles_nothing_new():
-    from channelwise.learning.program import epoch
+    from channelwise.learning.program import advance
 
     fit(pure_mlp((6, 7, 1)), bce, TRAIN, epochs=1)
-    compiled = epoch._cache_size()
+    compiled = advance._cache_size()
     fit(pure_mlp((6, 7, 1), seed=1), bce, TRAIN, epochs=2, seed=3)
-    assert epoch._cache_size() == compiled
+    assert advance._cache_size() == compiled

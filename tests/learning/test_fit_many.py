@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from channelwise.foundations import losses
 from channelwise.learning.checks import TrainingError
@@ -98,3 +99,34 @@ def test_no_seeds_and_settings_of_another_length_are_sentences():
         fit_many(build, bce, TRAIN, seeds=[])
     with pytest.raises(TrainingError, match=r"settings\['b1'\] has 1 values for 2 seeds"):
         fit_many(build, bce, TRAIN, seeds=[0, 1], settings={"b1": [0.9]})
+
+
+class Normed(nnx.Module):
+    """A module with batch normalization, so with state beside its parameters."""
+
+    def __init__(self, seed):
+        rngs = nnx.Rngs(seed)
+        self.first = nnx.Linear(6, 8, rngs=rngs)
+        self.norm = nnx.BatchNorm(8, rngs=rngs)
+        self.last = nnx.Linear(8, 1, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(nnx.relu(self.norm(self.first(x))))[:, 0]
+
+
+def test_modules_with_other_state_and_augmentation_train_at_once_as_they_do_alone():
+    def noisy(key, x, y):
+        return x + 0.1 * jax.random.normal(key, x.shape), y
+
+    options = {"augment": noisy, "validation": HELD_OUT, "epochs": 4}
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        rates = {"learning_rate": [0.1] * 3}
+        many = fit_many(
+            Normed, bce, TRAIN, seeds=[2, 5, 9], settings=rates, optimizer=optax.sgd, **options
+        )
+        alone, history = fit(Normed(9), bce, TRAIN, seed=9, optimizer=optax.sgd(0.1), **options)
+        np.testing.assert_allclose(many.validation_loss[2], history.validation_loss, rtol=1e-5)
+        np.testing.assert_allclose(predict(many.model(2), X), predict(alone, X), atol=1e-5)
+        np.testing.assert_allclose(many.predict(X)[2], predict(alone, X), atol=1e-5)
+    mean = np.asarray(many.model(2).norm.mean[...])
+    np.testing.assert_allclose(mean, alone.norm.mean[...], rtol=1e-4, atol=1e-6)

@@ -1,48 +1,65 @@
-"""Training: `fit` a model to data that stays on the device, one compiled scan an epoch."""
+"""Training: `fit` a model to data that stays on the device, a few compiled calls an epoch."""
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, PyTree
 
-from channelwise.learning.checks import as_input, check_settings, rows_of
+from channelwise.learning.batches import Layout, Piece, layout
+from channelwise.learning.checks import (
+    Pair,
+    TrainingError,
+    as_inputs,
+    check_engine,
+    check_settings,
+    groups_of,
+    row_count,
+)
 from channelwise.learning.history import History, Log
+from channelwise.learning.models.apart import Module, Pure, take_apart
+from channelwise.learning.parallel import everywhere, on_this_device
 from channelwise.learning.program import (
     EVALUATION_ROWS,
-    Module,
     Program,
-    Pure,
     Rows,
     State,
+    advance,
     begin,
-    epoch,
-    take_apart,
+    current,
 )
 
 
 def fit(
     model: Any,
     loss: Callable[..., Array],
-    data: tuple[ArrayLike, ArrayLike],
+    data: Pair | list[Pair],
     *,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: Pair | list[Pair] | None = None,
     optimizer: optax.GradientTransformation | None = None,
     epochs: int = 10,
     batch_size: int = 32,
     seed: int = 0,
     patience: int | None = None,
     min_delta: float = 0.0,
+    augment: Callable[..., tuple[PyTree, PyTree]] | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    microbatches: int = 1,
+    average: float | None = None,
+    mesh: Mesh | None = None,
     report: Callable[[str], object] | None = None,
     report_every: int = 1,
     checkpoint: Path | str | None = None,
     checkpoint_every: int = 10,
+    checkpoint_steps: int | None = None,
+    checkpoint_keep: int = 2,
 ) -> tuple[Any, History]:
     """Train a model by minibatch gradient steps and return it with its history.
 
@@ -54,53 +71,75 @@ def fit(
     Args:
       model: a `flax.nnx` module or a `PureModel`; it is not changed.
       loss: a loss of `foundations.losses`: called with outputs, targets and `weights`.
-      data: (x, y), one row each; kept on the device during training.
-      validation: (x, y) that decide when to stop and whose best parameters are returned.
+      data: (x, y), arrays or trees of arrays with one row each; kept on the device during
+        training. A list of such pairs holds rows of several shapes (texts bucketed by length):
+        each batch is of one of them, and batches of all are mixed.
+      validation: the same form; decides when to stop and whose best parameters are returned.
       optimizer: an optax transformation; Adam with step size 1e-3 if None.
       epochs: most passes over the data, ≥ 1.
       batch_size: rows a step, ≥ 1; more than there are rows means all of them.
-      seed: of the orders of the rows, ≥ 0.
+      seed: of the orders of the rows and of the augmentation, ≥ 0.
       patience: epochs without improvement before stopping; None never stops. Needs `validation`.
       min_delta: how much lower than the best validation loss counts as an improvement, ≥ 0.
+      augment: (key, x, y) to (x, y), applied to each training batch on the device.
+      precision: of the computation inside the model; parameters, loss and steps stay float32.
+      microbatches: parts of a batch whose gradients are added up one after the other, ≥ 1: the
+        same step with less memory. Normalization by batch sees each part alone.
+      average: decay in (0, 1) of a moving average of the parameters, which is then what is
+        validated and returned; None keeps none.
+      mesh: devices that share each batch (`learning.parallel.mesh`); the same steps to rounding.
       report: called with one line each `report_every` epochs, such as `print`.
       report_every: epochs between two lines, ≥ 1.
-      checkpoint: a folder: the run is saved there every `checkpoint_every` epochs, and a rerun
-        with the same settings goes on from the last save to the same bits as if never interrupted.
+      checkpoint: a folder: the run is saved there, and a rerun with the same settings goes on
+        from the last whole save to the same bits as if never interrupted.
       checkpoint_every: epochs between two saves, ≥ 1.
+      checkpoint_steps: at most these many steps between two saves, ≥ 1; instead of
+        `checkpoint_every`.
+      checkpoint_keep: saves kept, the newest, ≥ 1.
 
     Returns:
       A trained model of the kind given, with the best parameters if there is validation data and
       the last ones if not, and the history.
 
     Raises:
-      TrainingError: if the data or the settings cannot be trained with, the checkpoint belongs to
-        another run, or the loss stops being finite.
+      TrainingError: if the data or the settings cannot be trained with, the loss stops being
+        finite (with the step and the learning rate), or a batch does not fit into memory.
+      CheckpointError: if the checkpoint belongs to another run or no save can be read.
 
-    Numerical note: float32 throughout. The loss is checked after every epoch.
+    Numerical note: the loss is checked at the end of every epoch and before every save. The
+    average starts without bias: its weights add up to one from the first step on.
+
+    Source: accumulation and averaging: Polyak and Juditsky 1992; Kingma and Ba 2015, §7.2.
     """
     check_settings(epochs, batch_size, seed, patience, min_delta, validation, report_every)
-    rows = rows_of(data, "data")
-    held_out = None if validation is None else rows_of(validation, "validation")
+    check_engine(precision, microbatches, average, checkpoint_steps, checkpoint_keep)
+    groups = groups_of(data, "data")
+    held_out = () if validation is None else groups_of(validation, "validation")
     how, params, rest = take_apart(model)
-    program = Program(how, loss, optimizer or default_optimizer())
-    state = begin(program, params, rest, held_out is not None)
-    run = _Run(program, rows, held_out, min(batch_size, len(rows.x)), seed, min_delta)
-    log = Log(epochs, patience, report, report_every)
-    saves = None
-    if checkpoint is not None:
-        saves = _checkpoints(checkpoint, run.fingerprint(state), checkpoint_every)
-        state, seen = saves.restore(state, log.history())
-        log.go_on_from(seen)
-    steps = run.epochs(state, log.epoch)
-    while not log.over:
-        state, losses = next(steps)
-        log.add(*losses)
-        if saves is not None and saves.is_due(log.epoch, last=log.over):
-            saves.save(state, log.history(), epoch=log.epoch)
-    if saves is not None:
-        saves.close()
-    final = (state.params, state.rest) if held_out is None else state.best
-    return how.rebuild(model, *final), log.history()
+    program = Program(
+        *(how, loss, optimizer or default_optimizer()),
+        *(augment, precision, microbatches, average, mesh),
+    )
+    shards = microbatches * (1 if mesh is None else mesh.size)
+    plan = layout([_extent(g) for g in groups], batch_size, shards, checkpoint_steps)
+    state, groups, held_out = everywhere(
+        mesh, (begin(program, params, rest, bool(held_out)), groups, held_out)
+    )
+    run = _Run(program, groups, held_out, plan, seed, min_delta)
+    log = Log(epochs, patience, report, report_every, 1e-3 if optimizer is None else np.nan)
+    with _memory(batch_size, microbatches):
+        if checkpoint is None:
+            state = run.train(state, log, None)
+        else:
+            saves = _checkpoints(
+                *(checkpoint, run.fingerprint(state)),
+                *(checkpoint_every, checkpoint_steps, checkpoint_keep),
+            )
+            with saves:
+                state = everywhere(mesh, saves.restore(state, log))
+                state = run.train(state, log, saves)
+    final = state.best if held_out else (current(program, state), state.rest)
+    return how.rebuild(model, *on_this_device(mesh, final)), log.history()
 
 
 @cache
@@ -110,86 +149,123 @@ def default_optimizer() -> optax.GradientTransformation:
 
 
 class _Run(NamedTuple):
-    """The parts of a run that stay the same from epoch to epoch."""
+    """The parts of a run that stay the same from step to step."""
 
     program: Program
-    data: Rows
-    validation: Rows | None
-    batch_size: int
+    groups: tuple[Rows, ...]
+    validation: tuple[Rows, ...]
+    plan: Layout
     seed: int
     min_delta: float
 
-    def epochs(self, state: State, first: int) -> Iterator[tuple[State, list[float]]]:
-        """The state and the losses after each epoch; the next order is drawn while one runs."""
-        draw = partial(shuffled, len(self.data.x), self.batch_size, self.seed)
-        order, min_delta = draw(first), np.float32(self.min_delta)
-        for number in itertools.count(first + 1):
-            state, losses = epoch(
-                self.program, state, self.data, self.validation, *order, min_delta
-            )
-            order = draw(number)
-            yield state, [float(value) for value in losses]
+    def train(self, state: State, log: Log, saves: Any) -> State:
+        """All epochs that are left; the orders of the next one are drawn while one runs."""
+        pieces = self.plan.epoch(self.seed, log.epoch)
+        while not log.over:
+            for piece in pieces[log.pieces : -1]:
+                state, (told, _) = self._advance(state, piece, ())
+                log.hear(told, float(piece.weights.sum()), len(piece.order))
+                if saves is not None and saves.is_due_within(log, len(piece.order)):
+                    saves.save(state, log)
+            state, (told, judged) = self._advance(state, pieces[-1], self.validation)
+            log.hear(told, float(pieces[-1].weights.sum()), len(pieces[-1].order))
+            pieces = self.plan.epoch(self.seed, log.epoch + 1)
+            log.close(*(value.item() for value in jax.device_get(judged)))
+            if saves is not None and saves.is_due(log):
+                saves.save(state, log)
+        return state
+
+    def _advance(self, state: State, piece: Piece, validation: tuple[Rows, ...]) -> Any:
+        order, weights, seed, min_delta = everywhere(
+            self.program.mesh,
+            (piece.order, piece.weights, np.uint32(self.seed), np.float32(self.min_delta)),
+        )
+        data = self.groups[piece.group]
+        return advance(self.program, state, data, validation, order, weights, seed, min_delta)
 
     def fingerprint(self, state: State) -> dict[str, Any]:
         """What a checkpoint must share with this run for the run to go on from it."""
-        arrays = (*self.data, *(self.validation or ()))
+        arrays = jax.tree.leaves((self.groups, self.validation))
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array))
+        program = self.program
         return {
-            "data": hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in arrays)).hexdigest(),
+            "data": digest.hexdigest(),
             "state": hashlib.sha256(_shapes(state).encode()).hexdigest(),
-            "loss": getattr(self.program.loss, "__qualname__", repr(self.program.loss)),
-            "batch_size": self.batch_size,
+            "loss": _spelled(program.loss),
+            "augment": _spelled(program.augment),
+            "batch_size": self.plan.batch_size,
+            "pieces": self.plan.steps,
             "seed": self.seed,
             "min_delta": self.min_delta,
+            "precision": program.compute,
+            "microbatches": program.microbatches,
+            "average": program.average,
         }
 
 
-def shuffled(
-    rows: int, batch_size: int, seed: int, epoch: int
-) -> tuple[Int[np.ndarray, "step batch"], Float[np.ndarray, "step batch"]]:
-    """The rows of each batch of an epoch and their weights, drawn on the host.
-
-    The order depends on (seed, epoch) alone, which is what makes a resumed run exact. The last
-    batch is filled up with the first rows of the order, at weight zero.
-    """
-    steps = -(-rows // batch_size)
-    order = np.random.default_rng((seed, epoch)).permutation(rows).astype(np.int32)
-    weights = np.ones(steps * batch_size, np.float32)
-    weights[rows:] = 0
-    shape = (steps, batch_size)
-    return np.resize(order, shape), weights.reshape(shape)
-
-
 def predict(
-    model: Any, x: ArrayLike, *, batch_size: int = EVALUATION_ROWS
+    model: Any, x: PyTree, *, batch_size: int = EVALUATION_ROWS
 ) -> Float[np.ndarray, "row *output"]:
     """A model's outputs for every row: logits of a classifier, values of a regression.
 
     Args:
       model: a `flax.nnx` module or a `PureModel`; dropout and the like are off.
-      x: inputs, one row each; may be empty.
+      x: inputs, an array or a tree of arrays with one row each; may be empty.
       batch_size: rows at once, ≥ 1.
 
     Returns:
       float32, one entry a row.
     """
     how, params, rest = take_apart(model)
-    x = as_input(x)
-    slices = [x[i : i + batch_size] for i in range(0, max(len(x), 1), batch_size)]
+    x = as_inputs(x)
+    starts = range(0, max(row_count(x), 1), batch_size)
+    slices = [jax.tree.map(lambda a: a[i : i + batch_size], x) for i in starts]  # noqa: B023
     return np.concatenate([np.asarray(_outputs(how, params, rest, part)) for part in slices])
 
 
 @partial(jax.jit, static_argnames="how")
-def _outputs(how: Pure | Module, params: PyTree, rest: PyTree, x: Array) -> Array:
+def _outputs(how: Pure | Module, params: PyTree, rest: PyTree, x: PyTree) -> Array:
     return how.evaluate(params, rest, x)
 
 
-def _checkpoints(folder: Path | str, fingerprint: dict[str, Any], every: int) -> Any:
+def _checkpoints(*args: Any) -> Any:
     """Imported only where it is used: orbax takes longer to import than most tables to train."""
     from channelwise.learning.checkpoint import Checkpoints
 
-    return Checkpoints(folder, fingerprint, every)
+    return Checkpoints(*args)
+
+
+@contextmanager
+def _memory(batch_size: int, microbatches: int) -> Iterator[None]:
+    """A batch that does not fit into memory, as a sentence."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        smaller = 1 << max((batch_size - 1).bit_length() - 1, 0)
+        raise TrainingError(
+            f"A batch of {batch_size} rows in {microbatches} part(s) does not fit into memory. Try "
+            f"batch_size={smaller}, or microbatches={2 * microbatches}, which takes the same steps."
+        ) from error
+
+
+def _extent(rows: Rows) -> tuple[int, int]:
+    """How many rows, and the bytes of one."""
+    count = rows.count
+    return count, sum(a.nbytes for a in jax.tree.leaves(tuple(rows))) // count
 
 
 def _shapes(state: State) -> str:
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return "\n".join(f"{jax.tree_util.keystr(k)} {a.shape} {a.dtype}" for k, a in leaves)
+
+
+def _spelled(function: Any) -> str:
+    """A function by its name (and, where some arguments are bound, by them), without addresses."""
+    if isinstance(function, partial):
+        bound = [*map(_spelled, function.args), *map(str, sorted(function.keywords.items()))]
+        return f"{_spelled(function.func)}({', '.join(bound)})"
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -11,51 +11,63 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree, Shaped
 
-from channelwise.learning.checks import TrainingError, as_input, check_settings, rows_of
-from channelwise.learning.fit import shuffled
-from channelwise.learning.models.pure import PureModel
-from channelwise.learning.program import Program, Pure, Rows, State, begin, one_epoch
+from channelwise.learning.batches import shuffled
+from channelwise.learning.checks import (
+    Pair,
+    TrainingError,
+    as_inputs,
+    check_settings,
+    groups_of,
+    rows_of,
+)
+from channelwise.learning.models.apart import Module, Pure, take_apart
+from channelwise.learning.program import Program, Rows, State, begin, stretch
 
 
 class Many(NamedTuple):
     """Trained models of one form.
 
     Attributes:
-      first: the first member; the others differ from it in their parameters alone.
+      first: the first member, untrained; the others have its form.
       params: parameters, the leading axis counts members; the best ones if there was validation.
+      rest: the members' other state (running means), stacked like the parameters.
       train_loss: of each member after each epoch; NaN from where a member diverged.
       validation_loss: the same for the validation rows; no columns without them.
       seeds: of each member.
       settings: of each member, by name.
     """
 
-    first: PureModel
+    first: Any
     params: PyTree
+    rest: PyTree
     train_loss: Float[np.ndarray, "member epoch"]
     validation_loss: Float[np.ndarray, "member epoch"]
     seeds: tuple[int, ...]
     settings: dict[str, tuple[float, ...]]
 
-    def model(self, member: int) -> PureModel:
-        """One of them."""
-        return self.first._replace(params=jax.tree.map(lambda a: a[member], self.params))
+    def model(self, member: int) -> Any:
+        """One of them, of the kind that `build` makes."""
+        own = jax.tree.map(lambda a: a[member], (self.params, self.rest))
+        return take_apart(self.first)[0].rebuild(self.first, *own)
 
-    def predict(self, x: ArrayLike) -> Float[np.ndarray, "member row *output"]:
+    def predict(self, x: PyTree) -> Float[np.ndarray, "member row *output"]:
         """The outputs of every member for every row."""
-        return np.asarray(_outputs(self.first.apply, self.params, as_input(x)))
+        how = take_apart(self.first)[0]
+        return np.asarray(_outputs(how, self.params, self.rest, as_inputs(x)))
 
 
 def fit_many(
-    build: Callable[[int], PureModel],
+    build: Callable[[int], Any],
     loss: Callable[..., Array],
-    data: tuple[ArrayLike, ArrayLike],
+    data: Pair,
     *,
     seeds: Sequence[int],
     settings: dict[str, Sequence[float]] | None = None,
     optimizer: Callable[..., optax.GradientTransformation] | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: Pair | None = None,
+    augment: Callable[..., tuple[PyTree, PyTree]] | None = None,
     epochs: int = 10,
     batch_size: int = 32,
 ) -> Many:
@@ -65,14 +77,17 @@ def fit_many(
     cache; on an accelerator all of them advance together (`vmap`).
 
     Args:
-      build: makes the untrained model of a seed; all must have the same form.
+      build: makes the untrained model of a seed, a `flax.nnx` module or a `PureModel`; all must
+        have the same form.
       loss: a loss of `foundations.losses`.
-      data: (x, y), the same for all; every member shuffles them by its own seed.
+      data: (x, y), arrays or trees of arrays, the same for all; every member shuffles them by its
+        own seed.
       seeds: one for each member, ≥ 0.
       settings: arguments of `optimizer`, one value for each member, such as
         {"learning_rate": [1e-4, 1e-3, 1e-2]}; step size 1e-3 for all if None.
       optimizer: makes an optax transformation from one member's settings; `optax.adam` if None.
       validation: (x, y); the parameters kept are those of each member's best epoch.
+      augment: (key, x, y) to (x, y), applied to each training batch; keys by the member's seed.
       epochs: passes over the data, ≥ 1; nobody stops early.
       batch_size: rows a step, ≥ 1.
 
@@ -87,28 +102,29 @@ def fit_many(
     _check_members(seeds, settings)
     check_settings(epochs, batch_size, min(seeds), None, 0.0, validation, 1)
     rows = rows_of(data, "data")
-    held_out = None if validation is None else rows_of(validation, "validation")
+    held_out = () if validation is None else groups_of(validation, "validation")
     models = [build(seed) for seed in seeds]
-    form = _Form(Pure(models[0].apply), loss, optimizer or optax.adam)
-    batch = min(batch_size, len(rows.x))
-    train = partial(_train, form, rows, held_out, epochs, batch)
-    groups = _groups(len(seeds))
+    apart = [take_apart(model) for model in models]
+    form = _Form(apart[0][0], loss, optimizer or optax.adam, augment)
+    train = partial(_train, form, rows, held_out, epochs, min(batch_size, rows.count))
     parts = [
         (
-            jax.tree.map(lambda *leaves: np.stack(leaves), *(models[i].params for i in group)),
+            _stacked([apart[i][1:] for i in group]),
             {name: np.asarray([v[i] for i in group], np.float32) for name, v in settings.items()},
             [seeds[i] for i in group],
         )
-        for group in groups
+        for group in _groups(len(seeds))
     ]
     with ThreadPoolExecutor(len(parts)) as pool:
         trained = list(pool.map(lambda part: train(*part), parts))
-    params, losses = jax.tree.map(lambda *leaves: np.concatenate(leaves), *trained)
+    (params, rest), losses = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trained)
+    losses = np.asarray(losses, np.float64)
     return Many(
         models[0],
         params,
+        rest,
         losses[..., 0],
-        losses[..., 1] if held_out is not None else losses[..., :0].reshape(len(seeds), 0),
+        losses[..., 1:].reshape(len(seeds), -1),
         tuple(seeds),
         {name: tuple(map(float, values)) for name, values in settings.items()},
     )
@@ -117,46 +133,49 @@ def fit_many(
 class _Form(NamedTuple):
     """What all members share when they are compiled."""
 
-    model: Pure
+    model: Pure | Module
     loss: Callable[..., Array]
     optimizer: Callable[..., optax.GradientTransformation]
+    augment: Callable[..., tuple[PyTree, PyTree]] | None
 
     def program(self, setting: dict[str, Array]) -> Program:
-        return Program(self.model, self.loss, self.optimizer(**setting))
+        return Program(self.model, self.loss, self.optimizer(**setting), self.augment)
 
 
 def _train(
     form: _Form,
     data: Rows,
-    validation: Rows | None,
+    validation: tuple[Rows, ...],
     epochs: int,
     batch_size: int,
-    params: PyTree,
+    model: tuple[PyTree, PyTree],
     settings: dict[str, np.ndarray],
     seeds: list[int],
-) -> tuple[PyTree, Float[np.ndarray, "member epoch loss"]]:
+) -> tuple[PyTree, Float[Array, "member epoch loss"]]:
     """A group of members through all epochs; the orders of the next one are drawn meanwhile."""
-    state = _begin(form, settings, params, validation is not None)
+    state = _begin(form, settings, model, bool(validation))
 
-    def draw(number: int) -> tuple[Int[np.ndarray, "member step batch"], np.ndarray]:
-        drawn = [shuffled(len(data.x), batch_size, seed, number) for seed in seeds]
+    def draw(number: int) -> tuple[Int[np.ndarray, "member step slot"], np.ndarray]:
+        drawn = [shuffled(data.count, batch_size, seed, number) for seed in seeds]
         return np.stack([order for order, _ in drawn]), drawn[0][1]
 
-    order, seen = draw(0), []
+    own, (order, weights), seen = np.asarray(seeds, np.uint32), draw(0), []
     for number in range(1, epochs + 1):
-        state, losses = _epoch(form, state, settings, data, validation, *order)
-        order = draw(number)
-        seen.append(np.stack([np.asarray(value) for value in losses[:2]], axis=-1))
-    final = state.params if validation is None else state.best[0]
-    return jax.tree.map(np.asarray, final), np.stack(seen, axis=1).astype(np.float64)
+        state, losses = _epoch(form, state, settings, own, data, validation, order, weights)
+        order, _ = draw(number)
+        seen.append(np.asarray(losses))
+    final = state.best if validation else (state.params, state.rest)
+    return final, jnp.asarray(np.stack(seen, axis=1))
 
 
 @partial(jax.jit, static_argnames=("form", "keep_best"))
-def _begin(form: _Form, settings: dict[str, Array], params: PyTree, keep_best: bool) -> State:
-    def one(setting: dict[str, Array], own: PyTree) -> State:
-        return begin(form.program(setting), own, (), keep_best)
+def _begin(
+    form: _Form, settings: dict[str, Array], model: tuple[PyTree, PyTree], keep_best: bool
+) -> State:
+    def one(setting: dict[str, Array], own: tuple[PyTree, PyTree]) -> State:
+        return begin(form.program(setting), *own, keep_best)
 
-    return _each(one)(settings, params)
+    return _each(one)(settings, model)
 
 
 @partial(jax.jit, static_argnames="form", donate_argnames="state")
@@ -164,16 +183,20 @@ def _epoch(
     form: _Form,
     state: State,
     settings: dict[str, Array],
+    seeds: Shaped[Array, " member"],
     data: Rows,
-    validation: Rows | None,
-    order: Int[Array, "member step batch"],
-    weights: Float[Array, "step batch"],
-) -> tuple[State, tuple[Array, ...]]:
-    def one(own: State, setting: dict[str, Array], rows: Array) -> tuple[State, tuple[Array, ...]]:
+    validation: tuple[Rows, ...],
+    order: Int[Array, "member step slot"],
+    weights: Float[Array, "step slot"],
+) -> tuple[State, Float[Array, "member loss"]]:
+    def one(own: State, setting: dict[str, Array], seed: Array, rows: Array) -> Any:
         program = form.program(setting)
-        return one_epoch(program, own, data, validation, rows, weights, jnp.float32(0))
+        own, (told, judged) = stretch(
+            program, own, data, validation, rows, weights, seed, jnp.float32(0)
+        )
+        return own, jnp.stack([told.loss, *judged[:1]])
 
-    return _each(one)(state, settings, order)
+    return _each(one)(state, settings, seeds, order)
 
 
 def _each(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,6 +225,10 @@ def _check_members(seeds: Sequence[int], settings: dict[str, Sequence[float]]) -
             )
 
 
-@partial(jax.jit, static_argnames="apply")
-def _outputs(apply: Callable[..., Array], params: PyTree, x: Array) -> Array:
-    return jax.vmap(apply, in_axes=(0, None))(params, x)
+def _stacked(trees: list[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@partial(jax.jit, static_argnames="how")
+def _outputs(how: Pure | Module, params: PyTree, rest: PyTree, x: PyTree) -> Array:
+    return jax.vmap(how.evaluate, in_axes=(0, 0, None))(params, rest, x)

@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from channelwise.learning.checks import TrainingError
+from channelwise.learning.program import Stretch
 
 
 class History(NamedTuple):
@@ -35,7 +37,15 @@ class History(NamedTuple):
 
 
 class Log:
-    """Losses as they come in; mutable, and read out as a `History`."""
+    """Losses as they come in; mutable, and read out as a `History`.
+
+    Args:
+      epochs: most epochs.
+      patience: epochs without improvement before stopping, or None.
+      report: called with one line each `report_every` epochs, or None.
+      report_every: epochs between two lines.
+      step_size: the optimizer's, where it is known without asking the optimizer.
+    """
 
     def __init__(
         self,
@@ -43,14 +53,19 @@ class Log:
         patience: int | None,
         report: Callable[[str], object] | None,
         report_every: int,
+        step_size: float = math.nan,
     ):
         self.limit, self.patience = epochs, patience
         self.report, self.report_every = report, report_every
+        self.step_size = step_size
         self.train: list[float] = []
         self.validation: list[float] = []
         self.best: int | None = None
         self.seconds = 0.0
         self.started = time.perf_counter()
+        self.steps = self.pieces = 0
+        self._loss = self._weight = 0.0
+        self._heard: list[tuple[Stretch, float, int]] = []
 
     @property
     def epoch(self) -> int:
@@ -64,15 +79,50 @@ class Log:
     def over(self) -> bool:
         return self.epoch >= self.limit or self.stopped_early
 
-    def add(self, train: float, validation: float | None = None, better: float = 0.0) -> None:
-        self.train.append(train)
+    def hear(self, told: Stretch, weight: float, steps: int) -> None:
+        """Take down what a piece of an epoch tells, without waiting for the device."""
+        self._heard.append((told, weight, steps))
+        self.pieces += 1
+
+    def settle(self) -> None:
+        """Wait for what was heard, and refuse to go on from a loss that is not finite."""
+        heard, self._heard = jax.device_get(self._heard), []
+        for told, weight, steps in heard:
+            if told.good < steps:
+                self._refuse(self.steps + int(told.good) + 1, float(told.step_size))
+            self._loss += float(told.loss) * weight
+            self._weight += weight
+            self.steps += steps
+
+    def close(self, validation: float | None = None, better: bool = False) -> None:
+        """End an epoch."""
+        self.settle()
+        self.train.append(self._loss / self._weight)
+        self._loss, self._weight, self.pieces = 0.0, 0.0, 0
         if validation is not None:
             self.validation.append(validation)
+            if not math.isfinite(validation):
+                raise TrainingError(
+                    f"The validation loss is {validation} after epoch {self.epoch}, step "
+                    f"{self.steps}: the training loss was still finite. {_REMEDY}"
+                )
         if better:
             self.best = self.epoch
-        _check_finite(self.epoch, train, *self.validation[-1:])
         if self.report is not None and (self.over or self.epoch % self.report_every == 0):
             self.report(self.line())
+
+    def _refuse(self, step: int, step_size: float) -> None:
+        size = self.step_size if math.isnan(step_size) else step_size
+        rate = (
+            "unknown here: make the optimizer with learning.optimizer or optax.inject_hyperparams "
+            "to have it named"
+            if math.isnan(size)
+            else f"{size:.4g}"
+        )
+        raise TrainingError(
+            f"The loss is no longer finite in epoch {self.epoch + 1}, step {step} "
+            f"(learning rate {rate}). {_REMEDY}"
+        )
 
     def line(self) -> str:
         line = f"epoch {self.epoch:{len(str(self.limit))}d}/{self.limit}  loss {self.train[-1]:.4f}"
@@ -89,15 +139,24 @@ class Log:
             self.seconds + time.perf_counter() - self.started,
         )
 
-    def go_on_from(self, history: History) -> None:
-        self.train, self.validation = history.train_loss.tolist(), history.validation_loss.tolist()
-        self.best, self.seconds = history.best_epoch, history.seconds
+    def notes(self) -> dict[str, Any]:
+        """Everything a resumed run must know, as plain JSON values."""
+        return {
+            "train": list(self.train),  # copies: the notes are written while training goes on
+            "validation": list(self.validation),
+            "best": self.best,
+            "seconds": self.seconds + time.perf_counter() - self.started,
+            "steps": self.steps,
+            "within": [self.pieces, self._loss, self._weight],
+        }
+
+    def go_on_from(self, notes: dict[str, Any]) -> None:
+        self.train, self.validation = list(notes["train"]), list(notes["validation"])
+        self.best, self.seconds, self.steps = notes["best"], notes["seconds"], notes["steps"]
+        self.pieces, self._loss, self._weight = notes["within"]
 
 
-def _check_finite(number: int, *losses: float) -> None:
-    if not all(map(math.isfinite, losses)):
-        raise TrainingError(
-            f"The loss is no longer finite in epoch {number}: {', '.join(map(str, losses))}. "
-            "Lower the learning rate, standardize the inputs, or clip the gradient "
-            "(optax.chain(optax.clip_by_global_norm(1.0), ...))."
-        )
+_REMEDY = (
+    "Lower the learning rate, standardize the inputs, or clip the gradient "
+    "(optax.chain(optax.clip_by_global_norm(1.0), ...)). A checkpoint keeps the last good state."
+)

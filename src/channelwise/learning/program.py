@@ -1,4 +1,4 @@
-"""What is compiled for training: a model taken apart, one step, one epoch."""
+"""What is compiled for training: one step, one stretch of steps, the validation after it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,80 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree, Shaped
 
-from channelwise.learning.models.pure import PureModel
+from channelwise.learning.models.apart import Module, Pure
 
 EVALUATION_ROWS = 8192
 """Rows evaluated at once: enough to fill a machine, few enough to fit its memory."""
-
-
-class Pure(NamedTuple):
-    """How a `PureModel` is applied: it has no state beside its parameters."""
-
-    apply: Callable[..., Array]
-
-    def train(self, params: PyTree, rest: PyTree, x: Array) -> tuple[Array, PyTree]:
-        return self.apply(params, x), rest
-
-    def evaluate(self, params: PyTree, rest: PyTree, x: Array) -> Array:
-        return self.apply(params, x)
-
-    def rebuild(self, given: PureModel, params: PyTree, rest: PyTree) -> PureModel:
-        return given._replace(params=params)
-
-
-class Module(NamedTuple):
-    """How an `nnx` module is applied: merged inside the compiled step, its state carried along."""
-
-    training: Any
-    evaluating: Any
-    given: Any
-
-    def train(self, params: PyTree, rest: PyTree, x: Array) -> tuple[Array, PyTree]:
-        module = _nnx().merge(self.training, params, rest)
-        outputs = module(x)
-        return outputs, _split(module)[2]
-
-    def evaluate(self, params: PyTree, rest: PyTree, x: Array) -> Array:
-        return _nnx().merge(self.evaluating, params, rest)(x)
-
-    def rebuild(self, given: Any, params: PyTree, rest: PyTree) -> Any:
-        return _nnx().merge(self.given, params, rest)
-
-
-def take_apart(model: Any) -> tuple[Pure | Module, PyTree, PyTree]:
-    """A model as (how it is applied, its parameters, its other state); `nnx.split` happens once.
-
-    Raises:
-      TypeError: if the model is neither a `PureModel` nor a `flax.nnx` module.
-    """
-    if isinstance(model, PureModel):
-        return Pure(model.apply), model.params, ()
-    if not isinstance(model, _nnx().Module):
-        raise TypeError(
-            f"The model must be a flax.nnx module or a PureModel, got {type(model).__name__}: "
-            "build one with MLP(...) or pure_mlp(...)."
-        )
-    given, params, rest = _split(model)
-    training, evaluating = (_nnx().merge(given, params, rest) for _ in range(2))
-    training.train()
-    evaluating.eval()
-    return Module(_split(training)[0], _split(evaluating)[0], given), params, rest
-
-
-def _split(module: Any) -> tuple[Any, PyTree, PyTree]:
-    """The module's structure, parameters and other state, the latter two as plain dictionaries."""
-    nnx = _nnx()
-    graph, params, rest = nnx.split(module, nnx.Param, ...)
-    return graph, nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
-
-
-def _nnx() -> Any:
-    """Imported when the first module comes along: who trains a `PureModel` never waits for it."""
-    from flax import nnx
-
-    return nnx
 
 
 class Program(NamedTuple):
@@ -91,11 +24,21 @@ class Program(NamedTuple):
       model: how the model is applied.
       loss: a loss of `foundations.losses`.
       optimizer: the optax transformation.
+      augment: changes a batch: (key, x, y) to (x, y); None leaves it.
+      compute: type of the numbers inside the model, "float32" or "bfloat16".
+      microbatches: parts of a batch whose gradients are added up one after the other.
+      average: decay a of the moving average of the parameters; None keeps none.
+      mesh: the devices that share a batch, along one axis; None is one device.
     """
 
     model: Pure | Module
     loss: Callable[..., Array]
     optimizer: optax.GradientTransformation
+    augment: Callable[..., tuple[PyTree, PyTree]] | None = None
+    compute: str = "float32"
+    microbatches: int = 1
+    average: float | None = None
+    mesh: Mesh | None = None
 
 
 class State(NamedTuple):
@@ -105,6 +48,8 @@ class State(NamedTuple):
       params: the parameters.
       rest: the model's other state (running means, random counters); () for a `PureModel`.
       moments: the optimizer's state.
+      average: Σ_s (1 − a) a^(t−s) θ_s over the steps s ≤ t; () if no average is kept.
+      steps: t, steps taken.
       best: (params, rest) at the lowest validation loss; () without validation.
       best_loss: that loss, +∞ before the first epoch.
     """
@@ -112,15 +57,22 @@ class State(NamedTuple):
     params: PyTree
     rest: PyTree
     moments: PyTree
+    average: PyTree
+    steps: Int[Array, ""]
     best: PyTree
     best_loss: Float[Array, ""]
 
 
 class Rows(NamedTuple):
-    """Inputs and targets, one row each, on the device."""
+    """Inputs and targets, arrays or trees of arrays with one row each, on the device."""
 
-    x: Shaped[Array, "row ..."]
-    y: Shaped[Array, "row ..."]
+    x: PyTree[Shaped[Array, "row ..."]]
+    y: PyTree[Shaped[Array, "row ..."]]
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return jax.tree.leaves(self.y)[0].shape[0]
 
 
 @partial(jax.jit, static_argnames=("program", "keep_best"))
@@ -128,46 +80,164 @@ def begin(program: Program, params: PyTree, rest: PyTree, keep_best: bool) -> St
     """The state before the first epoch, in fresh buffers, so that it can be donated."""
     params, rest, best = jax.tree.map(jnp.copy, (params, rest, (params, rest)))
     moments = program.optimizer.init(params)
-    return State(params, rest, moments, best if keep_best else (), jnp.float32(jnp.inf))
+    average = () if program.average is None else jax.tree.map(jnp.zeros_like, params)
+    best = best if keep_best else ()
+    return State(params, rest, moments, average, jnp.int32(0), best, jnp.float32(jnp.inf))
+
+
+def current(program: Program, state: State) -> PyTree:
+    """The parameters to evaluate: the last ones, or their moving average without its start bias.
+
+    θ̄_t = Σ_s (1 − a) a^(t−s) θ_s / (1 − a^t)
+    """
+    if program.average is None:
+        return state.params
+    weight = 1 - jnp.float32(program.average) ** jnp.maximum(state.steps, 1).astype(jnp.float32)
+    return jax.tree.map(lambda mean: mean / weight.astype(mean.dtype), state.average)
 
 
 def step(
     program: Program,
     state: State,
-    x: Shaped[Array, "batch ..."],
-    y: Shaped[Array, "batch ..."],
-    weights: Float[Array, " batch"],
-) -> tuple[State, Float[Array, ""]]:
-    """One step of the optimizer: θ ← θ + u(∇ Σ w_i l_i / Σ w_i).  Returns the batch's loss too."""
+    x: PyTree,
+    y: PyTree,
+    weights: Float[Array, " slot"],
+    seed: Array,
+) -> tuple[State, tuple[Float[Array, ""], Float[Array, ""]]]:
+    """One step of the optimizer: θ ← θ + u(∇ Σ w_i l_i / Σ w_i).
 
-    def objective(params: PyTree) -> tuple[Array, PyTree]:
-        outputs, rest = program.model.train(params, state.rest, x)
-        return program.loss(outputs, y, weights=weights), rest
-
-    (loss, rest), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+    Returns:
+      The new state; the batch's loss and the step size it was taken with (NaN if the optimizer
+      does not keep one under the name `learning_rate`).
+    """
+    if program.augment is not None:
+        x, y = program.augment(jax.random.fold_in(jax.random.key(seed), state.steps), x, y)
+    loss, rest, gradient = _gradient(program, state, x, y, weights)
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer step counts
         updates, moments = program.optimizer.update(gradient, state.moments, state.params)
         params = optax.apply_updates(state.params, updates)
-    return state._replace(params=params, rest=rest, moments=moments), loss
+    average = _averaged(program.average, state.average, params)
+    new = state._replace(
+        params=params, rest=rest, moments=moments, average=average, steps=state.steps + 1
+    )
+    return new, (loss, _step_size(moments))
+
+
+def _gradient(
+    program: Program, state: State, x: PyTree, y: PyTree, weights: Float[Array, " slot"]
+) -> tuple[Float[Array, ""], PyTree, PyTree]:
+    """The batch's mean loss, the model's other state after it, and the gradient; part by part.
+
+    The parts' gradients are of sums, divided by the weight of the whole batch: the same mean,
+    however the rows of weight zero are spread over the parts.
+    """
+    loss_of = partial(_loss, program)
+    if program.microbatches == 1:
+        batch = _spread(program, (x, y, weights), 0)
+        (loss, rest), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+            state.params, state.rest, *batch
+        )
+        return loss, rest, gradient
+    parts = jax.tree.map(
+        lambda a: a.reshape(program.microbatches, -1, *a.shape[1:]), (x, y, weights)
+    )
+    total = weights.sum()
+
+    def add(seen: tuple[Array, PyTree, PyTree], part: PyTree) -> tuple[Any, None]:
+        loss, rest, gradient = seen
+        (more, rest), slope = jax.value_and_grad(loss_of, has_aux=True)(
+            state.params, rest, *part, total
+        )
+        return (loss + more, rest, jax.tree.map(jnp.add, gradient, slope)), None
+
+    zero = (jnp.float32(0), state.rest, jax.tree.map(jnp.zeros_like, state.params))
+    return lax.scan(add, zero, _spread(program, parts, 1))[0]
+
+
+def _loss(
+    program: Program,
+    params: PyTree,
+    rest: PyTree,
+    x: PyTree,
+    y: PyTree,
+    weights: Float[Array, " slot"],
+    total: Float[Array, ""] | None = None,
+) -> tuple[Float[Array, ""], PyTree]:
+    """Mean loss of a batch, or a part's share of the mean of a batch of weight `total`."""
+    narrow, wide = partial(_cast, jnp.dtype(program.compute)), partial(_cast, jnp.dtype("float32"))
+    outputs, after = program.model.train(narrow(params), rest, narrow(x))
+    after = jax.tree.map(lambda new, old: new.astype(old.dtype), after, rest)
+    if total is None:
+        return program.loss(wide(outputs), y, weights=weights), after
+    return program.loss(wide(outputs), y, weights=weights, reduction="sum") / total, after
+
+
+def _cast(to: jnp.dtype, tree: PyTree) -> PyTree:
+    """Real numbers in another type; whole numbers and random keys as they are."""
+    real = (jnp.float32, jnp.bfloat16)
+    return jax.tree.map(lambda a: a.astype(to) if a.dtype in real else a, tree)
+
+
+def _spread(program: Program, tree: PyTree, axis: int) -> PyTree:
+    """The rows of a batch dealt out to the devices; XLA adds the gradients up."""
+    if program.mesh is None:
+        return tree
+    (name,) = program.mesh.axis_names
+    spread = NamedSharding(program.mesh, PartitionSpec(*[None] * axis, name))
+    return jax.tree.map(lambda a: lax.with_sharding_constraint(a, spread), tree)
+
+
+def _averaged(decay: float | None, average: PyTree, params: PyTree) -> PyTree:
+    if decay is None:
+        return average
+    return jax.tree.map(lambda mean, new: decay * mean + (1 - decay) * new, average, params)
+
+
+def _step_size(moments: PyTree) -> Float[Array, ""]:
+    rates = optax.tree_utils.tree_get_all_with_path(moments, "learning_rate")
+    return jnp.float32(rates[0][1]) if rates else jnp.float32(jnp.nan)
+
+
+class Stretch(NamedTuple):
+    """What a stretch of steps tells.
+
+    Attributes:
+      loss: mean loss of its rows, each as its batch was seen.
+      good: steps before the first whose loss was not finite.
+      step_size: the optimizer's at that step, or at the last; NaN if unknown.
+    """
+
+    loss: Float[Array, ""]
+    good: Int[Array, ""]
+    step_size: Float[Array, ""]
 
 
 def sweep(
     program: Program,
     state: State,
     data: Rows,
-    order: Int[Array, "step batch"],
-    weights: Float[Array, "step batch"],
-) -> tuple[State, Float[Array, ""]]:
-    """One pass over the shuffled rows as one `lax.scan`; the mean loss of the rows as seen."""
-    batches = jax.tree.map(lambda a: a[order.reshape(-1)].reshape(*order.shape, *a.shape[1:]), data)
-    state, losses = lax.scan(lambda s, batch: step(program, s, *batch), state, (*batches, weights))
+    order: Int[Array, "step slot"],
+    weights: Float[Array, "step slot"],
+    seed: Array,
+) -> tuple[State, Stretch]:
+    """The steps of an order as one `lax.scan` over rows that are gathered once before it.
+
+    Numerical note: gathered batch by batch inside the scan, small rows took twice as long.
+    """
+    rows = order.reshape(-1)
+    batches = jax.tree.map(lambda a: a[rows].reshape(*order.shape, *a.shape[1:]), tuple(data))
+    state, (losses, sizes) = lax.scan(
+        lambda s, batch: step(program, s, *batch, seed), state, (*batches, weights)
+    )
     shares = weights.sum(1) / weights.sum()
-    return state, (losses * shares).sum()
+    good = jnp.cumprod(jnp.isfinite(losses).astype(jnp.int32)).sum()
+    size = sizes[jnp.minimum(good, len(sizes) - 1)]
+    return state, Stretch((losses * shares).sum(), good, size)
 
 
 def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Float[Array, ""]:
     """Mean loss over all rows, evaluated in slices; the last slice counts only its new rows."""
-    total = data.x.shape[0]
+    total = data.count
     size = min(total, EVALUATION_ROWS)
 
     def add(total_loss: Array, first: Array) -> tuple[Array, None]:
@@ -181,31 +251,46 @@ def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Flo
     return loss / total
 
 
-def one_epoch(
+def validated(
+    program: Program, state: State, validation: tuple[Rows, ...], min_delta: Float[Array, ""]
+) -> tuple[State, tuple[Float[Array, ""], Array]]:
+    """The best parameters kept; the mean loss of the validation rows and whether it improved."""
+    params = current(program, state)
+    counts = [part.count for part in validation]
+    losses = [mean_loss(program, params, state.rest, part) for part in validation]
+    loss = sum(n / sum(counts) * one for n, one in zip(counts, losses, strict=True))
+    better = loss < state.best_loss - min_delta
+    best = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old), (params, state.rest), state.best
+    )
+    best_loss = jnp.where(better, loss, state.best_loss)
+    return state._replace(best=best, best_loss=best_loss), (loss, better)
+
+
+def stretch(
     program: Program,
     state: State,
     data: Rows,
-    validation: Rows | None,
-    order: Int[Array, "step batch"],
-    weights: Float[Array, "step batch"],
+    validation: tuple[Rows, ...],
+    order: Int[Array, "step slot"],
+    weights: Float[Array, "step slot"],
+    seed: Array,
     min_delta: Float[Array, ""],
-) -> tuple[State, tuple[Array, ...]]:
-    """One epoch: every row once, then the validation loss, then the best parameters kept.
+) -> tuple[State, tuple[Stretch, tuple[Array, ...]]]:
+    """Some steps, and after the last of an epoch the validation.
+
+    Args:
+      validation: the validation rows if an epoch ends here and there are any, else ().
 
     Returns:
-      The new state, and (training loss) or (training loss, validation loss, whether it improved).
+      The new state, what the steps tell, and (validation loss, whether it improved) or ().
     """
-    state, loss = sweep(program, state, data, order, weights)
-    if validation is None:
-        return state, (loss,)
-    validation_loss = mean_loss(program, state.params, state.rest, validation)
-    better = validation_loss < state.best_loss - min_delta
-    best = jax.tree.map(
-        lambda new, old: jnp.where(better, new, old), (state.params, state.rest), state.best
-    )
-    best_loss = jnp.where(better, validation_loss, state.best_loss)
-    return state._replace(best=best, best_loss=best_loss), (loss, validation_loss, better)
+    state, told = sweep(program, state, data, order, weights, seed)
+    if not validation:
+        return state, (told, ())
+    state, judged = validated(program, state, validation, min_delta)
+    return state, (told, judged)
 
 
-epoch = partial(jax.jit, static_argnames="program", donate_argnames="state")(one_epoch)
-"""`one_epoch`, compiled; the state given to it is used up."""
+advance = partial(jax.jit, static_argnames="program", donate_argnames="state")(stretch)
+"""`stretch`, compiled; the state given to it is used up."""

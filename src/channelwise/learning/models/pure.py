@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
@@ -23,5 +24,5 @@ class PureModel(NamedTuple):
     params: PyTree
     config: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
 
-    def __call__(self, x: Shaped[ArrayLike, "row ..."]) -> Array:
-        return self.apply(self.params, jnp.asarray(x))
+    def __call__(self, x: PyTree[Shaped[ArrayLike, "row ..."]]) -> Array:
+        return self.apply(self.params, jax.tree.map(jnp.asarray, x))
