@@ -145,8 +145,12 @@ class BertClassifier(nnx.Module):
         h, key = self.bert.hidden(x)
         h = h.reshape(*_tokens(x, ()).shape, -1)[:, 0]
         pooled = jnp.tanh(self.bert.pooler(h))
-        logits = self.classifier(drop(key, self.bert.config.hidden_dropout_prob, pooled))
+        logits = self.classifier(drop(key, self._share(), pooled))
         return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def _share(self) -> float:
+        c = self.bert.config
+        return c.hidden_dropout_prob if c.classifier_dropout is None else c.classifier_dropout
 
 
 class BertMaskedLanguage(nnx.Module):
@@ -219,7 +223,8 @@ def begin_from(encoder: Bert | None, config: BertConfig, seed: int | None) -> Be
 
 def drops(config: BertConfig) -> bool:
     """Whether anything is dropped in training."""
-    return config.hidden_dropout_prob > 0 or config.attention_probs_dropout_prob > 0
+    shares = (config.hidden_dropout_prob, config.attention_probs_dropout_prob)
+    return max(*shares, config.classifier_dropout or 0) > 0
 
 
 def _rows(matrix: Float[Array, "entry width"], numbers: Int[Array, "..."]) -> Array:

@@ -28,6 +28,7 @@ class BertConfig:
       attention_probs_dropout_prob: share of attention weights dropped in training, in [0, 1).
       initializer_range: standard deviation of the first weights, > 0.
       pad_token_id: the token that only fills up a row; it is never attended to.
+      classifier_dropout: share dropped before a classifier; None means hidden_dropout_prob.
 
     Raises:
       BertError: if a size or a constant makes no BERT.
@@ -48,6 +49,7 @@ class BertConfig:
     attention_probs_dropout_prob: float = 0.1
     initializer_range: float = 0.02
     pad_token_id: int = 0
+    classifier_dropout: float | None = None
 
     def __post_init__(self) -> None:
         _check_sizes(self)
@@ -125,9 +127,10 @@ def _check_sizes(config: BertConfig) -> None:
 
 
 def _check_shares(config: BertConfig) -> None:
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        if not 0 <= getattr(config, name) < 1:
-            raise BertError(f"{name} must lie in [0, 1), got {getattr(config, name)!r}.")
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+        share = getattr(config, name)
+        if not (0 <= share < 1 if share is not None else name == "classifier_dropout"):
+            raise BertError(f"{name} must lie in [0, 1), got {share!r}.")
     for name in ("layer_norm_eps", "initializer_range"):
         if not 0 < getattr(config, name) < 1:
             raise BertError(f"{name} must lie in (0, 1), got {getattr(config, name)!r}.")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, UInt
 
 
 class Noise(nnx.Module):
@@ -23,8 +23,12 @@ class Noise(nnx.Module):
     """
 
     def __init__(self, seed: int):
-        self.seed_and_step = nnx.Variable(jnp.asarray(np.array([seed, 0], np.uint32)))
+        self.seed_and_step = nnx.Variable(_beginning(seed))
         self.deterministic = True
+
+    def reseed(self, seed: int) -> None:
+        """Begin again at step 0 of another seed."""
+        self.seed_and_step[...] = _beginning(seed)
 
     def __call__(self) -> PRNGKeyArray | None:
         """The key of the next step, or None in evaluation."""
@@ -33,6 +37,10 @@ class Noise(nnx.Module):
         seed, step = self.seed_and_step[...]
         self.seed_and_step[...] = jnp.stack([seed, step + 1])
         return jax.random.fold_in(jax.random.key(seed, impl="rbg"), step)
+
+
+def _beginning(seed: int) -> UInt[Array, "2"]:
+    return jnp.asarray(np.array([seed, 0], np.uint32))
 
 
 def split(key: PRNGKeyArray | None, parts: int) -> list[PRNGKeyArray | None]:
