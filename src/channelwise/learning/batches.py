@@ -57,7 +57,9 @@ class Layout(NamedTuple):
         mixed = np.random.default_rng((seed, number, len(drawn))).permutation(len(singles))
         return [singles[i] for i in mixed]
 
-    def _slots(self, order: Order, weights: Weights) -> tuple[Order, Weights]:
+    def _slots(
+        self, order: Int[np.ndarray, "step row"], weights: Float[np.ndarray, "step row"]
+    ) -> tuple[Order, Weights]:
         """Steps filled up to a multiple of slots, with row 0 of weight zero."""
         more = -order.shape[1] % self.multiple
         return np.pad(order, ((0, 0), (0, more))), np.pad(weights, ((0, 0), (0, more)))
