@@ -1,0 +1,1 @@
+"""Models made smaller: pruned, quantized, distilled; each with what it really takes."""
