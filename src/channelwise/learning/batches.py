@@ -62,6 +62,8 @@ class Layout(NamedTuple):
     ) -> tuple[Order, Weights]:
         """Steps filled up to a multiple of slots, with row 0 of weight zero."""
         more = -order.shape[1] % self.multiple
+        if not more:
+            return order, weights
         return np.pad(order, ((0, 0), (0, more))), np.pad(weights, ((0, 0), (0, more)))
 
     def _cut(self, group: int, order: Order, weights: Weights, steps: int) -> Iterator[Piece]:

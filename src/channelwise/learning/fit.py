@@ -126,7 +126,8 @@ def fit(
         mesh, (begin(program, params, rest, bool(held_out)), groups, held_out)
     )
     run = _Run(program, groups, held_out, plan, seed, min_delta)
-    log = Log(epochs, patience, report, report_every, 1e-3 if optimizer is None else np.nan)
+    size = 1e-3 if optimizer is None else np.nan
+    log = Log(epochs, patience, bool(held_out), report, report_every, size)
     with _memory(batch_size, microbatches):
         if checkpoint is None:
             state = run.train(state, log, None)
@@ -163,14 +164,14 @@ class _Run(NamedTuple):
         pieces = self.plan.epoch(self.seed, log.epoch)
         while not log.over:
             for piece in pieces[log.pieces : -1]:
-                state, (told, _) = self._advance(state, piece, ())
+                state, told = self._advance(state, piece, ())
                 log.hear(told, float(piece.weights.sum()), len(piece.order))
                 if saves is not None and saves.is_due_within(log, len(piece.order)):
                     saves.save(state, log)
-            state, (told, judged) = self._advance(state, pieces[-1], self.validation)
+            state, told = self._advance(state, pieces[-1], self.validation)
             log.hear(told, float(pieces[-1].weights.sum()), len(pieces[-1].order))
             pieces = self.plan.epoch(self.seed, log.epoch + 1)
-            log.close(*(value.item() for value in jax.device_get(judged)))
+            log.close()
             if saves is not None and saves.is_due(log):
                 saves.save(state, log)
         return state

@@ -191,10 +191,8 @@ def _epoch(
 ) -> tuple[State, Float[Array, "member loss"]]:
     def one(own: State, setting: dict[str, Array], seed: Array, rows: Array) -> Any:
         program = form.program(setting)
-        own, (told, judged) = stretch(
-            program, own, data, validation, rows, weights, seed, jnp.float32(0)
-        )
-        return own, jnp.stack([told.loss, *judged[:1]])
+        own, told = stretch(program, own, data, validation, rows, weights, seed, jnp.float32(0))
+        return own, told[jnp.array([0, 3] if validation else [0])]
 
     return _each(one)(state, settings, seeds, order)
 

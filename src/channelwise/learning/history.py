@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from channelwise.learning.checks import TrainingError
-from channelwise.learning.program import Stretch
+from channelwise.learning.program import Told
 
 
 class History(NamedTuple):
@@ -42,6 +41,7 @@ class Log:
     Args:
       epochs: most epochs.
       patience: epochs without improvement before stopping, or None.
+      validated: whether every epoch ends with a validation loss.
       report: called with one line each `report_every` epochs, or None.
       report_every: epochs between two lines.
       step_size: the optimizer's, where it is known without asking the optimizer.
@@ -51,11 +51,12 @@ class Log:
         self,
         epochs: int,
         patience: int | None,
+        validated: bool,
         report: Callable[[str], object] | None,
         report_every: int,
         step_size: float = math.nan,
     ):
-        self.limit, self.patience = epochs, patience
+        self.limit, self.patience, self.validated = epochs, patience, validated
         self.report, self.report_every = report, report_every
         self.step_size = step_size
         self.train: list[float] = []
@@ -65,7 +66,7 @@ class Log:
         self.started = time.perf_counter()
         self.steps = self.pieces = 0
         self._loss = self._weight = 0.0
-        self._heard: list[tuple[Stretch, float, int]] = []
+        self._heard: list[tuple[Array, float, int]] = []
 
     @property
     def epoch(self) -> int:
@@ -79,34 +80,36 @@ class Log:
     def over(self) -> bool:
         return self.epoch >= self.limit or self.stopped_early
 
-    def hear(self, told: Stretch, weight: float, steps: int) -> None:
-        """Take down what a piece of an epoch tells, without waiting for the device."""
+    def hear(self, told: Float[Array, " told"], weight: float, steps: int) -> None:
+        """Take down what a piece of an epoch tells (a `Told`), without waiting for the device."""
         self._heard.append((told, weight, steps))
         self.pieces += 1
 
-    def settle(self) -> None:
+    def settle(self) -> Told | None:
         """Wait for what was heard, and refuse to go on from a loss that is not finite."""
-        heard, self._heard = jax.device_get(self._heard), []
+        heard, self._heard, last = self._heard, [], None
         for told, weight, steps in heard:
-            if told.good < steps:
-                self._refuse(self.steps + int(told.good) + 1, float(told.step_size))
-            self._loss += float(told.loss) * weight
+            last = Told(*np.asarray(told).tolist())
+            if last.good < steps:
+                self._refuse(self.steps + int(last.good) + 1, last.step_size)
+            self._loss += last.loss * weight
             self._weight += weight
             self.steps += steps
+        return last
 
-    def close(self, validation: float | None = None, better: bool = False) -> None:
-        """End an epoch."""
-        self.settle()
+    def close(self) -> None:
+        """End an epoch with the piece last heard."""
+        last = self.settle()
         self.train.append(self._loss / self._weight)
         self._loss, self._weight, self.pieces = 0.0, 0.0, 0
-        if validation is not None:
-            self.validation.append(validation)
-            if not math.isfinite(validation):
+        if self.validated:
+            self.validation.append(last.validation)
+            if not math.isfinite(last.validation):
                 raise TrainingError(
-                    f"The validation loss is {validation} after epoch {self.epoch}, step "
+                    f"The validation loss is {last.validation} after epoch {self.epoch}, step "
                     f"{self.steps}: the training loss was still finite. {_REMEDY}"
                 )
-        if better:
+        if last.better:
             self.best = self.epoch
         if self.report is not None and (self.over or self.epoch % self.report_every == 0):
             self.report(self.line())

@@ -1,5 +1,6 @@
 """What is compiled for training: one step, one stretch of steps, the validation after it."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -198,18 +199,22 @@ def _step_size(moments: PyTree) -> Float[Array, ""]:
     return jnp.float32(rates[0][1]) if rates else jnp.float32(jnp.nan)
 
 
-class Stretch(NamedTuple):
-    """What a stretch of steps tells.
+class Told(NamedTuple):
+    """What a stretch of steps tells; on the device one array, so that one transfer brings it.
 
     Attributes:
       loss: mean loss of its rows, each as its batch was seen.
       good: steps before the first whose loss was not finite.
       step_size: the optimizer's at that step, or at the last; NaN if unknown.
+      validation: mean loss of the validation rows after it; NaN if an epoch does not end here.
+      better: 1 if that was an improvement, else 0.
     """
 
-    loss: Float[Array, ""]
-    good: Int[Array, ""]
-    step_size: Float[Array, ""]
+    loss: float
+    good: float
+    step_size: float
+    validation: float = math.nan
+    better: float = 0.0
 
 
 def sweep(
@@ -219,7 +224,7 @@ def sweep(
     order: Int[Array, "step slot"],
     weights: Float[Array, "step slot"],
     seed: Array,
-) -> tuple[State, Stretch]:
+) -> tuple[State, Float[Array, " told"]]:
     """The steps of an order as one `lax.scan` over rows that are gathered once before it.
 
     Numerical note: gathered batch by batch inside the scan, small rows took twice as long.
@@ -232,7 +237,7 @@ def sweep(
     shares = weights.sum(1) / weights.sum()
     good = jnp.cumprod(jnp.isfinite(losses).astype(jnp.int32)).sum()
     size = sizes[jnp.minimum(good, len(sizes) - 1)]
-    return state, Stretch((losses * shares).sum(), good, size)
+    return state, jnp.stack([(losses * shares).sum(), good.astype(jnp.float32), size])
 
 
 def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Float[Array, ""]:
@@ -253,7 +258,7 @@ def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Flo
 
 def validated(
     program: Program, state: State, validation: tuple[Rows, ...], min_delta: Float[Array, ""]
-) -> tuple[State, tuple[Float[Array, ""], Array]]:
+) -> tuple[State, Float[Array, " told"]]:
     """The best parameters kept; the mean loss of the validation rows and whether it improved."""
     params = current(program, state)
     counts = [part.count for part in validation]
@@ -264,7 +269,9 @@ def validated(
         lambda new, old: jnp.where(better, new, old), (params, state.rest), state.best
     )
     best_loss = jnp.where(better, loss, state.best_loss)
-    return state._replace(best=best, best_loss=best_loss), (loss, better)
+    return state._replace(best=best, best_loss=best_loss), jnp.stack(
+        [loss, better.astype(jnp.float32)]
+    )
 
 
 def stretch(
@@ -276,20 +283,20 @@ def stretch(
     weights: Float[Array, "step slot"],
     seed: Array,
     min_delta: Float[Array, ""],
-) -> tuple[State, tuple[Stretch, tuple[Array, ...]]]:
+) -> tuple[State, Float[Array, " told"]]:
     """Some steps, and after the last of an epoch the validation.
 
     Args:
       validation: the validation rows if an epoch ends here and there are any, else ().
 
     Returns:
-      The new state, what the steps tell, and (validation loss, whether it improved) or ().
+      The new state, and what is told, in the order of `Told`.
     """
     state, told = sweep(program, state, data, order, weights, seed)
     if not validation:
-        return state, (told, ())
+        return state, told
     state, judged = validated(program, state, validation, min_delta)
-    return state, (told, judged)
+    return state, jnp.concatenate([told, judged])
 
 
 advance = partial(jax.jit, static_argnames="program", donate_argnames="state")(stretch)
