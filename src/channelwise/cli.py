@@ -105,7 +105,7 @@ def _folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _running(parser: argparse.ArgumentParser, jobs: int) -> None:
+def _running(parser: argparse.ArgumentParser, jobs: int | None, default: str | None = None) -> None:
     parser.add_argument(
         "-p",
         dest="parameters",
@@ -128,7 +128,11 @@ def _running(parser: argparse.ArgumentParser, jobs: int) -> None:
         "--force", action="store_true", help="run again even if nothing has changed"
     )
     parser.add_argument(
-        "--jobs", type=_count, default=jobs, metavar="N", help=f"runs at a time (default: {jobs})"
+        "--jobs",
+        type=_count,
+        default=jobs,
+        metavar="N",
+        help=f"runs at a time (default: {default or jobs})",
     )
     _folders(parser)
 
@@ -163,9 +167,15 @@ def _sweep(commands) -> None:
         "sweep",
         "run a notebook over a grid of parameters and compare",
         "Runs a notebook at every combination of the values given with -g, several at a time, and\n"
-        "ends in one comparative report: reports/NOTEBOOK/SWEEP/report.html.",
+        "ends in one comparative report: reports/NOTEBOOK/SWEEP/report.html.\n\n"
+        "With --scheduler the points run on the workers of a Dask cluster (pip install\n"
+        "channelwise[dask]), which need the same channelwise and packages as this machine, but no\n"
+        "shared files: data they lack is sent along, and what is finished comes back. A worker\n"
+        "that dies loses nothing, its points run again. A Dask scheduler runs whatever code it is\n"
+        "sent; keep it in a network you trust.",
         "  channelwise sweep 04_tabular -g learning_rate=1e-4,1e-3,1e-2 -g seed=0..4 --jobs 2\n"
-        "  channelwise sweep 01_activations -g activation=relu,tanh -p depth=50 --name two",
+        "  channelwise sweep 01_activations -g activation=relu,tanh -p depth=50 --name two\n"
+        "  channelwise sweep 04_tabular -g seed=0..99 --scheduler tcp://host:8786",
         "sweep",
     )
     parser.add_argument("notebook", metavar="NOTEBOOK", help="as in `channelwise run`")
@@ -177,7 +187,12 @@ def _sweep(commands) -> None:
         metavar="NAME=VALUES",
         help="values of a parameter: 1,2,3 or 0..4 (both ends included); repeat for more",
     )
-    _running(parser, jobs=2)
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run the points on the cluster of this Dask scheduler, such as tcp://host:8786",
+    )
+    _running(parser, jobs=None, default="2; on a cluster, as many as it has threads")
 
 
 def _report(commands) -> None:

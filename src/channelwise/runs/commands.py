@@ -21,6 +21,9 @@ FIT_CHAPTER = "11_channel_response"
 FIT_TABLE = "ROI and marginal ROI"
 """How the caption of the table begins that `channelwise fit` prints."""
 
+SWEEP_JOBS = 2
+"""Points that a sweep runs at a time on this machine, unless --jobs says otherwise."""
+
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -76,9 +79,10 @@ def sweep(options: Namespace) -> int:
         fixed=parse_assignments(options.parameters),
         set_text=options.set,
         name=options.name,
-        jobs=options.jobs,
+        jobs=options.jobs or (None if options.scheduler else SWEEP_JOBS),
         timeout=options.timeout,
         force=options.force,
+        scheduler=options.scheduler,
     )
     with writing(folder):
         report.render_sweep(folder)

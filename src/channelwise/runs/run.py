@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from channelwise.runs import hashes, manifest
-from channelwise.runs.account import begin, finish
+from channelwise.runs.account import begin
+from channelwise.runs.execution import Execution
 from channelwise.runs.folder import RunFolder, cannot_write
 from channelwise.runs.plan import Plan
 from channelwise.runs.progress import Progress
-from channelwise.runs.workers import Pool, Request, Result
+from channelwise.runs.workers import Pool, Request, Result, Task
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,20 @@ class Outcome:
         return self.status in ("succeeded", "unchanged")
 
 
+@runtime_checkable
+class Elsewhere(Protocol):
+    """What makes runs in the place of the pool on this machine.
+
+    Attributes:
+        task: The kind of `RunTask` it works off.
+    """
+
+    task: Any
+
+    def run(self, tasks: Sequence[Task], progress: Progress) -> bool:
+        """Works off all tasks; False if the user interrupted it."""
+
+
 def make_runs(
     plans: Sequence[Plan],
     *,
@@ -46,6 +61,7 @@ def make_runs(
     timeout: float | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> list[Outcome]:
     """Executes planned runs and renders their reports.
 
@@ -55,6 +71,7 @@ def make_runs(
         timeout: Seconds after which a run is ended.
         force: Whether to run again what has not changed.
         progress: Where to show how far it is.
+        elsewhere: What makes the runs, if not this machine.
 
     Returns:
         One outcome a plan, in the same order. After Ctrl-C the runs that had not begun are missing.
@@ -66,22 +83,36 @@ def make_runs(
     for plan in plans:
         manifest.check_kind(plan.base / plan.name, "run")
     progress = progress or Progress(len(plans))
+    task = elsewhere.task if elsewhere else RunTask
     tasks = {
-        plan.base / plan.name: _RunTask(plan, timeout, force, _announce(progress)) for plan in plans
+        plan.base / plan.name: task(plan, timeout, force, _announce(progress)) for plan in plans
     }
     with contextlib.ExitStack() as locks:
         for task in tasks.values():
             task.folder.acquire()
             locks.callback(task.folder.release)
-        whole = Pool(min(jobs, max(len(tasks), 1)), progress).run(list(tasks.values()))
+        todo = list(tasks.values())
+        if elsewhere:
+            whole = elsewhere.run(todo, progress)
+        else:
+            whole = Pool(min(jobs, max(len(todo), 1)), progress).run(todo)
         if not whole:
             for task in tasks.values():
                 task.interrupt()
     return [task.outcome for task in tasks.values() if task.outcome]
 
 
-class _RunTask:
-    """One run: execute, then render, then take the place of the last one."""
+class RunTask:
+    """One run: execute, then render, then take the place of the last one.
+
+    Attributes:
+        plan: What was planned.
+        label: How messages call it.
+        timeout: Seconds after which it is ended.
+        folder: Its places.
+        execution: The run in the making; None before it has begun.
+        outcome: How it ended; None before.
+    """
 
     def __init__(
         self,
@@ -93,10 +124,11 @@ class _RunTask:
         self.plan, self.timeout, self.force, self.announce = plan, timeout, force, announce
         self.label = plan.label
         self.folder = RunFolder(plan.base, plan.name)
-        self.manifest: dict[str, Any] | None = None
+        self.execution: Execution | None = None
         self.outcome: Outcome | None = None
 
     def start(self) -> Request | None:
+        """What is to be done first; None if these very inputs have a good run already."""
         self.began = time.monotonic()
         known = None if self.force else self._known()
         if known and known["hashes"]["report"] == hashes.of_renderer():
@@ -109,34 +141,27 @@ class _RunTask:
             return None
 
     def _execute(self) -> Request:
+        self._begin(begin(self.plan))
+        folder = self.plan.notebook.parent
+        return self.execution.execute(self.plan.notebook, self.plan.overrides, folder)
+
+    def _begin(self, record: dict[str, Any]) -> None:
         self.folder.begin()
-        self.manifest = begin(self.plan)
-        manifest.write(self.folder.running, self.manifest)
-        return {
-            "do": "execute",
-            "notebook": str(self.plan.notebook),
-            "to": str(self.folder.running / "notebook.ipynb"),
-            "parameters": self.plan.overrides,
-            "cwd": str(self.plan.notebook.parent),
-        }
+        self.execution = Execution(self.folder.running, record, self.timeout)
 
     def _render_again(self, known: dict[str, Any]) -> Request:
         """The numbers stand, but reports look different by now."""
         self.folder.begin_from_final()
-        self.manifest = known
-        self.manifest["hashes"]["report"] = hashes.of_renderer()
-        manifest.write(self.folder.running, self.manifest)
-        return {"do": "render", "folder": str(self.folder.running)}
+        known["hashes"]["report"] = hashes.of_renderer()
+        self.execution = Execution(self.folder.running, known, self.timeout)
+        return self.execution.render()
 
     def proceed(self, result: Result) -> Request | None:
+        """The next request after one has ended; at the end the run takes its place."""
         try:
-            if self.manifest["status"] == "running":
-                finish(self.manifest, result, self.folder.running, self.timeout)
-                manifest.write(self.folder.running, self.manifest)
-                if result.status != "interrupted":
-                    return {"do": "render", "folder": str(self.folder.running)}
-            elif result.status != "succeeded":
-                self._report_failed(result)
+            request = self.execution.proceed(result)
+            if request:
+                return request
             self._settle()
         except OSError as error:
             self._give_up(error)
@@ -144,7 +169,7 @@ class _RunTask:
 
     def interrupt(self) -> None:
         """Ends the run if the user stopped it between two requests."""
-        if self.manifest and not self.outcome:
+        if self.execution and not self.outcome:
             self.proceed(Result("interrupted"))
 
     def _known(self) -> dict[str, Any] | None:
@@ -157,25 +182,12 @@ class _RunTask:
         same = manifest.same_inputs(known, self.plan.fingerprint, hashes.versions())
         return known if there and same else None
 
-    def _report_failed(self, result: Result) -> None:
-        """The numbers are there, but their report could not be written."""
-        if self.manifest["status"] == "succeeded":
-            stopped = result.status == "interrupted"
-            self.manifest["status"] = "interrupted" if stopped else "failed"
-            why = result.error.get("evalue") or result.error.get("words") or result.status
-            self.manifest["error"] = manifest.failure(
-                f"The report could not be written: {why}.",
-                ename=result.error.get("ename"),
-                evalue=result.error.get("evalue"),
-            )
-            manifest.write(self.folder.running, self.manifest)
-
     def _settle(self) -> None:
-        good = self.manifest["status"] == "succeeded"
+        record = self.execution.record
+        good = record["status"] == "succeeded"
         self.folder.keep() if good else self.folder.keep_failed()
-        message = "" if good else self.manifest["error"]["message"]
-        place = self.folder.final if good else self.folder.failed
-        self._end(self.manifest["status"], message, place)
+        message = "" if good else record["error"]["message"]
+        self._end(record["status"], message, self.folder.final if good else self.folder.failed)
 
     def _give_up(self, error: OSError) -> None:
         """Not even the manifest can be written; the last good run stays."""

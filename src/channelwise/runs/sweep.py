@@ -1,5 +1,6 @@
 """Sweeps: a grid of parameters, one run a point, one comparative report."""
 
+import contextlib
 import itertools
 import shlex
 import time
@@ -24,9 +25,10 @@ def make_sweep(
     fixed: Mapping[str, Any],
     set_text: str | None = None,
     name: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = 1,
     timeout: float | None = None,
     force: bool = False,
+    scheduler: str | None = None,
 ) -> tuple[Path, dict[str, Any], list[Outcome]]:
     """Runs a notebook at every point of a grid.
 
@@ -40,15 +42,17 @@ def make_sweep(
         fixed: Parameters common to all points, as text.
         set_text: A parameter set common to all points.
         name: The sweep's name; by default `sweep-` and a hash of the grid.
-        jobs: How many points to run at a time.
+        jobs: How many points to run at a time; None, on a cluster: as many as it can.
         timeout: Seconds after which a point is ended.
         force: Whether to run unchanged points again.
+        scheduler: The address of a Dask scheduler, whose workers run the points then.
 
     Returns:
         The sweep's folder, its manifest, and the outcomes of its points.
 
     Raises:
-        UsageError: if a parameter is both fixed and in the grid, or as `make_runs`.
+        UsageError: if a parameter is both fixed and in the grid, or as `make_runs` and
+            `cluster.connected`.
         ParameterError: if any point has a value that the notebook does not allow.
     """
     both = sorted(set(grid) & set(fixed))
@@ -63,13 +67,29 @@ def make_sweep(
     plans = [_placed(plan, folder, grid) for plan in plans]
     record = _begin(common, folder.name, plans, grid, project.word(notebook), set_text, fixed)
     began = time.monotonic()
-    outcomes = make_runs(
-        plans, jobs=jobs, timeout=timeout, force=force, progress=Progress(len(plans))
-    )
+    with _elsewhere(scheduler, plans, jobs) as elsewhere:
+        outcomes = make_runs(
+            plans,
+            jobs=jobs or 1,
+            timeout=timeout,
+            force=force,
+            progress=Progress(len(plans)),
+            elsewhere=elsewhere,
+        )
     _finish(record, folder, plans, outcomes, grid, time.monotonic() - began)
     with writing(folder):
         manifest.write(folder, record)
     return folder, record, outcomes
+
+
+def _elsewhere(
+    scheduler: str | None, plans: Sequence[Plan], jobs: int | None
+) -> contextlib.AbstractContextManager:
+    if scheduler is None:
+        return contextlib.nullcontext()
+    from channelwise.runs.cluster import connected
+
+    return connected(scheduler, plans, jobs)
 
 
 def _placed(plan: Plan, folder: Path, grid: Mapping[str, Sequence[str]]) -> Plan:
@@ -159,7 +179,7 @@ def _point(
         "folder": None,
         "parameters": {k: hashes.jsonable(plan.parameters[k]) for k in grid},
         "status": "interrupted",
-        "message": "The sweep was interrupted before this point; run it again.",
+        "message": "The sweep was interrupted before this point was made; run it again.",
         "results": [],
         "cost": None,
     }

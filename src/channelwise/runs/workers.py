@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -134,10 +135,13 @@ class Pool:
     Args:
         jobs: How many at a time, at least 1.
         progress: Where to show how far they are.
+        stop: Asked several times a second; once it says yes, all ends as after Ctrl-C.
     """
 
-    def __init__(self, jobs: int, progress: Progress) -> None:
-        self.jobs, self.progress = jobs, progress
+    def __init__(
+        self, jobs: int, progress: Progress, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.jobs, self.progress, self.stop = jobs, progress, stop
         self.idle: list[_Worker] = []
         self.busy: list[_Worker] = []
 
@@ -145,10 +149,10 @@ class Pool:
         """Works off all tasks.
 
         Returns:
-            False if the user interrupted it. Tasks in progress have then been told so.
+            False if it was interrupted. Tasks in progress have then been told so.
         """
         waiting = deque(tasks)
-        with _interrupts_raise(), selectors.DefaultSelector() as self.selector:
+        with interrupts_raise(), selectors.DefaultSelector() as self.selector:
             try:
                 while waiting or self.busy:
                     while waiting and len(self.busy) < self.jobs:
@@ -157,7 +161,7 @@ class Pool:
                     self._watch()
                 return True
             except KeyboardInterrupt:
-                _ignore_interrupts()
+                ignore_interrupts()
                 self._abandon()
                 return False
             finally:
@@ -197,6 +201,8 @@ class Pool:
                     self._proceed(worker, worker.result(event["status"], **known))
 
     def _watch(self) -> None:
+        if self.stop():
+            raise KeyboardInterrupt
         for worker in list(self.busy):
             worker.look()
             if worker.deadline and time.monotonic() > worker.deadline:
@@ -255,13 +261,18 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _interrupts_raise() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does; both work as before afterwards."""
+def interrupts_raise() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does; both work as before afterwards.
+
+    Signals belong to a process's first thread; in any other nothing changes.
+    """
 
     def raise_interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, raise_interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    first = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if first else ()
+    before = {n: signal.signal(n, raise_interrupt) for n in numbers}
     try:
         yield
     finally:
@@ -269,6 +280,8 @@ def _interrupts_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _ignore_interrupts() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def ignore_interrupts() -> None:
+    """From here to the end of `interrupts_raise`, what is being put in order is left alone."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
