@@ -18,6 +18,7 @@ from channelwise.learning.checks import TrainingError
 from channelwise.learning.fit import fit, predict
 from channelwise.learning.models.dense import pure_mlp
 from channelwise.learning.models.pure import PureModel
+from channelwise.learning.program import evaluation_rows
 
 bce = losses.binary_cross_entropy
 rng = np.random.default_rng(0)
@@ -181,6 +182,36 @@ def test_a_run_saved_between_steps_resumes_to_the_same_bits(kind, tmp_path):
     np.testing.assert_array_equal(history.train_loss, expected.train_loss)
     np.testing.assert_array_equal(history.validation_loss, expected.validation_loss)
     np.testing.assert_array_equal(predict(resumed, X), predict(whole, X))
+
+
+def test_wide_rows_are_evaluated_a_few_at_a_time():
+    table, tokens = jnp.zeros((9000, 30), jnp.float32), jnp.zeros((9000, 128), jnp.int32)
+    assert evaluation_rows(table) == 8192
+    assert evaluation_rows({"tokens": tokens, "types": tokens}) == 64
+    assert evaluation_rows(jnp.zeros((9000, 8, 8, 1), jnp.float32)) == 64
+
+
+def test_a_loss_that_breaks_leaves_the_last_good_save(tmp_path):
+    """The step size doubles until the loss overflows; the save before it is whole."""
+
+    def run(most, epochs):
+        wild = optax.inject_hyperparams(optax.sgd)(
+            learning_rate=lambda step: jnp.minimum(1e-3 * 2.0**step, most)
+        )
+        return fit(
+            pure_mlp((6, 1)),
+            *(losses.squared_error, (X, Y)),
+            **{"optimizer": wild, "epochs": epochs, "batch_size": 30},
+            **{"checkpoint": tmp_path / "run", "checkpoint_steps": 3},
+        )
+
+    with pytest.raises(TrainingError, match=r"epoch (\d+), step (\d+) \(learning rate .*last good"):
+        run(1e30, 200)
+    saved = max(int(p.name) for p in (tmp_path / "run").iterdir() if p.name.isdigit())
+    model, history = run(1e30, saved // 3)
+    assert history.epochs == saved // 3 > 1
+    assert np.isfinite(history.train_loss).all()
+    assert np.isfinite(predict(model, X)).all()
 
 
 def test_a_batch_that_does_not_fit_into_memory_names_one_to_try():

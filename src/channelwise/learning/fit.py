@@ -27,13 +27,13 @@ from channelwise.learning.history import History, Log
 from channelwise.learning.models.apart import Module, Pure, take_apart
 from channelwise.learning.parallel import everywhere, on_this_device
 from channelwise.learning.program import (
-    EVALUATION_ROWS,
     Program,
     Rows,
     State,
     advance,
     begin,
     current,
+    evaluation_rows,
 )
 
 
@@ -207,20 +207,21 @@ class _Run(NamedTuple):
 
 
 def predict(
-    model: Any, x: PyTree, *, batch_size: int = EVALUATION_ROWS
+    model: Any, x: PyTree, *, batch_size: int | None = None
 ) -> Float[np.ndarray, "row *output"]:
     """A model's outputs for every row: logits of a classifier, values of a regression.
 
     Args:
       model: a `flax.nnx` module or a `PureModel`; dropout and the like are off.
       x: inputs, an array or a tree of arrays with one row each; may be empty.
-      batch_size: rows at once, ≥ 1.
+      batch_size: rows at once, ≥ 1; None chooses by the width of a row.
 
     Returns:
       float32, one entry a row.
     """
     how, params, rest = take_apart(model)
     x = as_inputs(x)
+    batch_size = batch_size or evaluation_rows(x)
     starts = range(0, max(row_count(x), 1), batch_size)
     slices = [jax.tree.map(lambda a: a[i : i + batch_size], x) for i in starts]  # noqa: B023
     return np.concatenate([np.asarray(_outputs(how, params, rest, part)) for part in slices])

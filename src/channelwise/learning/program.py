@@ -15,7 +15,11 @@ from jaxtyping import Array, Float, Int, PyTree, Shaped
 from channelwise.learning.models.apart import Module, Pure
 
 EVALUATION_ROWS = 8192
-"""Rows evaluated at once: enough to fill a machine, few enough to fit its memory."""
+"""Most rows evaluated at once: enough to fill a machine."""
+EVALUATION_NUMBERS = 2**18
+"""About as many numbers are evaluated at once, so that wide rows fit the memory."""
+_WIDENING = 64
+"""How many numbers a token or a pixel becomes inside a model, roughly."""
 
 
 class Program(NamedTuple):
@@ -80,7 +84,8 @@ class Rows(NamedTuple):
 def begin(program: Program, params: PyTree, rest: PyTree, keep_best: bool) -> State:
     """The state before the first epoch, in fresh buffers, so that it can be donated."""
     params, rest, best = jax.tree.map(jnp.copy, (params, rest, (params, rest)))
-    moments = program.optimizer.init(params)
+    with jax.numpy_dtype_promotion("standard"):  # schedules raise floats to integer step counts
+        moments = program.optimizer.init(params)
     average = () if program.average is None else jax.tree.map(jnp.zeros_like, params)
     best = best if keep_best else ()
     return State(params, rest, moments, average, jnp.int32(0), best, jnp.float32(jnp.inf))
@@ -114,7 +119,7 @@ def step(
     if program.augment is not None:
         x, y = program.augment(jax.random.fold_in(jax.random.key(seed), state.steps), x, y)
     loss, rest, gradient = _gradient(program, state, x, y, weights)
-    with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer step counts
+    with jax.numpy_dtype_promotion("standard"):
         updates, moments = program.optimizer.update(gradient, state.moments, state.params)
         params = optax.apply_updates(state.params, updates)
     average = _averaged(program.average, state.average, params)
@@ -240,10 +245,23 @@ def sweep(
     return state, jnp.stack([(losses * shares).sum(), good.astype(jnp.float32), size])
 
 
+def evaluation_rows(x: PyTree) -> int:
+    """Rows to evaluate at once: fewer, the more numbers a model makes of one row.
+
+    A row of a table counts as it is; tokens and pixels are widened inside a model.
+    """
+    tables = [a.ndim == 2 and a.dtype == jnp.float32 for a in jax.tree.leaves(x)]
+    sizes = [math.prod(a.shape[1:]) for a in jax.tree.leaves(x)]
+    numbers = sum(
+        size * (1 if table else _WIDENING) for size, table in zip(sizes, tables, strict=True)
+    )
+    return min(max(EVALUATION_NUMBERS // max(numbers, 1), _WIDENING), EVALUATION_ROWS)
+
+
 def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Float[Array, ""]:
     """Mean loss over all rows, evaluated in slices; the last slice counts only its new rows."""
     total = data.count
-    size = min(total, EVALUATION_ROWS)
+    size = min(total, evaluation_rows(data.x))
 
     def add(total_loss: Array, first: Array) -> tuple[Array, None]:
         start = jnp.minimum(first, total - size)
