@@ -172,7 +172,7 @@ def buckets(
     tokens: Int[np.ndarray, "row length"],
     targets: PyTree[Shaped[np.ndarray, "row ..."]],
     lengths: Sequence[int] = (16, 32, 64, 128),
-) -> list[tuple[Int[np.ndarray, "some length"], PyTree]]:
+) -> list[tuple[Int[np.ndarray, "..."], PyTree]]:
     """Rows of about the same length together, each group cut to its own: less padding to compute.
 
     Args:
