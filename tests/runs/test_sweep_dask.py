@@ -279,6 +279,9 @@ def test_a_folder_of_data_arrives_as_it_was(tmp_path):
     there = Path(remote._place(tmp_path / "there", "images", order, sent, "tcp://b"))
     assert remote.hashes.of_path(there) == data["images"][1] and there != place
     assert remote._place(tmp_path / "there", "images", order, {}, "tcp://b") == str(place)
+    sent["images"]["list.txt"] = b"two"
+    with pytest.raises(remote.ProblemError, match="images changed while the sweep began"):
+        remote._place(tmp_path / "there", "images", order, sent, "tcp://b")
     (place / "list.txt").write_text("two")
     with pytest.raises(remote.RefusedError, match="tcp://b has another file than this machine"):
         remote._place(tmp_path / "there", "images", order, {}, "tcp://b")

@@ -106,7 +106,13 @@ def connected(address: str, plans: Sequence[Plan], at_once: int | None) -> Itera
     """
     with silent(), contextlib.closing(connect(address)) as client:
         data = data_of(plans)
-        sent = data_to_send(data, survey(client, address, data))
+        seen = survey(client, data)
+        sent = data_to_send(data, seen)
+        if not seen:
+            _tell(
+                f"the scheduler {address} has no worker yet; the points wait for the first "
+                f"(start one with `dask worker {address}`)."
+            )
         yield Cluster(client, address, data, sent, at_once)
 
 
@@ -298,7 +304,7 @@ class Cluster:
 
     def _note(self, text: str) -> None:
         self.progress.clear()
-        print(f"channelwise: {text}", file=sys.stderr, flush=True)
+        _tell(text)
 
 
 class _Rendering:
@@ -314,6 +320,10 @@ class _Rendering:
 
     def proceed(self, result: Result) -> Request | None:
         return self.task.proceed(result)
+
+
+def _tell(text: str) -> None:
+    print(f"channelwise: {text}", file=sys.stderr, flush=True)
 
 
 def _workers(client: Any) -> list[str]:

@@ -6,7 +6,6 @@ lack? Whatever stands in the way is said before anything is run or written.
 
 import contextlib
 import logging
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -98,7 +97,7 @@ def data_to_send(data: Data, seen: dict[str, Any]) -> remote.Sent:
     return {text: {k: f.read_bytes() for k, f in found.items()} for text, found in files.items()}
 
 
-def survey(client: Any, address: str, data: Data) -> dict[str, Any]:
+def survey(client: Any, data: Data) -> dict[str, Any]:
     """What each worker has, by its address.
 
     Raises:
@@ -118,13 +117,6 @@ def survey(client: Any, address: str, data: Data) -> dict[str, Any]:
         if unlike:
             raise UsageError(unlike)
         seen[worker] = found
-    if not seen:
-        print(
-            f"channelwise: the scheduler {address} has no worker yet; the points wait for the "
-            f"first (start one with `dask worker {address}`).",
-            file=sys.stderr,
-            flush=True,
-        )
     return seen
 
 

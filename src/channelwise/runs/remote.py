@@ -47,6 +47,10 @@ class Order:
     topic: str
 
 
+class ProblemError(Exception):
+    """No worker can make the point; the message is a sentence."""
+
+
 class RefusedError(Exception):
     """This worker cannot make the point, another one may; the message is a sentence."""
 
@@ -94,6 +98,8 @@ def make_point(order: Order, sent: Sent) -> dict[str, Any]:
             done = _make(order, sent, Path(folder), worker)
     except RefusedError as error:
         done = {"refused": str(error)}
+    except ProblemError as error:
+        done = {"problem": str(error)}
     except OSError as error:
         why = error.strerror or error
         done = {
@@ -135,6 +141,8 @@ def _place(folder: Path, text: str, order: Order, sent: Sent, worker: str) -> st
         file = folder / Path(place).name / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+    if hashes.of_path(folder / Path(place).name) != digest:
+        raise ProblemError(f"{place} changed while the sweep began; start the sweep again.")
     return str(folder / Path(place).name)
 
 
