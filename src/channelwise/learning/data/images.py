@@ -187,9 +187,9 @@ class Normalization(NamedTuple):
         return ((x - self.mean) / self.scale).astype(np.float32)
 
     @property
-    def black(self) -> Float[np.ndarray, " channel"]:
-        """What brightness 0 has become: the colour to fill a moved image's edges with."""
-        return (-self.mean / self.scale).astype(np.float32)
+    def black(self) -> tuple[float, ...]:
+        """What brightness 0 becomes in each channel: `fill` of an `Augmentation`."""
+        return tuple(float(value) for value in -self.mean / self.scale)
 
 
 def fit_normalization(x: Float[np.ndarray, "row height width channel"]) -> Normalization:
