@@ -162,3 +162,18 @@ def test_buckets_without_a_length_are_refused(lengths):
         padding_waste(np.array([3]), lengths)
     with pytest.raises(TextError, match="no rows"):
         padding_waste(np.zeros(0, int), (8,))
+
+
+def test_passages_join_the_texts_of_a_document_and_of_no_other(tokenizer):
+    texts, documents = [f"{w} {w}" for w in "abcdefghij"], [7, 2, 7, 2, 7, 2, 7, 9, 7, 7]
+    rows = tokenizer.passages(texts, documents, 17)
+    assert (rows[:, 0] == CLASSIFY).all()
+    words = [set(tokenizer.decode(row).replace(" ", "")) for row in rows]
+    assert ["".join(sorted(row)) for row in words] == ["bdf", "ace", "gij", "h"]
+    assert (rows == SEPARATOR).sum() == len(texts)
+
+
+def test_documents_of_one_text_are_rows_of_one_text(tokenizer):
+    np.testing.assert_array_equal(
+        tokenizer.passages(TEXTS, range(len(TEXTS)), 16), tokenizer.encode(TEXTS, 16)
+    )

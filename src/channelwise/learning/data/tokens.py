@@ -1,6 +1,7 @@
 """Tokens: byte-pair encoding learnt from the training texts, rows of numbers, length buckets."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,43 @@ class Tokenizer:
         Raises:
           TextError: if the length leaves no room for a token.
         """
-        if length < 3:
-            raise TextError(f"length must be at least 3 (start, one token, end), got {length}.")
-        rows = np.full((len(texts), length), PADDING, np.int32)
-        for row, numbers in zip(rows, self._numbers(texts), strict=True):
-            kept = [CLASSIFY, *numbers[: length - 2], SEPARATOR]
-            row[: len(kept)] = kept
-        return rows
+        numbers = self._numbers(texts)
+        return _padded([[CLASSIFY, *row[: length - 2], SEPARATOR] for row in numbers], length)
+
+    def passages(
+        self, texts: Sequence[str], documents: Sequence[int], length: int
+    ) -> Int[np.ndarray, "passage length"]:
+        """Texts of one document side by side in full rows: what a model is pre-trained on.
+
+        A row is start, then text, end, text, end, … as long as the next one fits. In a row of one
+        sentence a hidden word can be guessed from a dozen others; in a passage, from what the
+        document is about. Rows hold less padding, too.
+
+        Args:
+          texts: in the order in which they are joined.
+          documents: the number of the document each text belongs to; all different: one text a
+            row.
+          length: of every row, ≥ 3; a longer text is cut.
+
+        Returns:
+          int32, documents in the order of their numbers.
+
+        Source: Liu et al. 2019 (RoBERTa), §4.2, "doc-sentences".
+        """
+        numbers, rows = self._numbers(texts), []
+        members: dict[int, list[int]] = defaultdict(list)
+        for i, document in enumerate(documents):
+            members[int(document)].append(i)
+        for document in sorted(members):
+            row = [CLASSIFY]
+            for i in members[document]:
+                text = [*numbers[i][: length - 2], SEPARATOR]
+                if len(row) + len(text) > length:
+                    rows.append(row)
+                    row = [CLASSIFY]
+                row = row + text
+            rows.append(row)
+        return _padded(rows, length)
 
     def decode(self, tokens: Int[np.ndarray, " length"]) -> str:
         """The text of a row, without special tokens; a byte that is not UTF-8 becomes �."""
@@ -156,6 +187,15 @@ class Tokenizer:
     def _numbers(self, texts: Sequence[str]) -> list[list[int]]:
         encoded = self._engine.encode_batch(list(texts), add_special_tokens=False)
         return [row.ids for row in encoded]
+
+
+def _padded(rows: list[list[int]], length: int) -> Int[np.ndarray, "row length"]:
+    if length < 3:
+        raise TextError(f"length must be at least 3 (start, one token, end), got {length}.")
+    padded = np.full((len(rows), length), PADDING, np.int32)
+    for line, row in zip(padded, rows, strict=True):
+        line[: len(row)] = row
+    return padded
 
 
 def _engine(model: Any) -> Any:
