@@ -67,7 +67,7 @@ def test_a_student_learns_from_the_teachers_answers_alone():
     student, _ = fit(
         pure_mlp((4, 6, 4), seed=1),
         distillation(2.0, 1.0),
-        (x, taught_by(teacher, x, wrong_labels)),
+        (x, taught_by([teacher], x, wrong_labels)),
         epochs=20,
         optimizer=adam,
     )
@@ -85,3 +85,12 @@ def test_settings_out_of_range_are_refused(settings, says):
 
 def test_the_same_settings_give_the_same_loss_object():
     assert distillation(4.0, 0.9) is distillation(4.0, 0.9)
+
+
+def test_several_teachers_speak_with_the_mean_of_their_logits():
+    teachers = [pure_mlp((5, 3), seed=s) for s in (0, 1)]
+    found = taught_by(teachers, LOGITS, LABELS)
+    expected = np.mean([predict(t, LOGITS) for t in teachers], axis=0)
+    np.testing.assert_array_equal(found["teacher"], expected)
+    with pytest.raises(ValueError, match="teachers is empty"):
+        taught_by([], LOGITS, LABELS)

@@ -94,6 +94,7 @@ def test_two_quantized_models_of_one_form_share_their_compiled_program():
     first, second = (quantized(pure_mlp((12, 8, 1), seed=s), 8) for s in (0, 1))
     assert first.apply == second.apply
     assert hash(first.apply) == hash(second.apply)
+    np.testing.assert_array_equal(jax.jit(first.apply)(first.params, X), first(X))
 
 
 def test_biases_are_not_rounded():

@@ -1,6 +1,6 @@
 """Distillation: a small model learns what a large one has learnt, from its probabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, TypedDict
 
@@ -26,20 +26,22 @@ class Taught(TypedDict):
 
 
 def taught_by(
-    teacher: Any, x: PyTree, labels: Int[Array | np.ndarray, " row"], *, batch_size: int = 8192
+    teachers: Sequence[Any], x: PyTree, labels: Int[Array | np.ndarray, " row"]
 ) -> Taught:
-    """The targets of a student: the labels beside the teacher's logits for the same rows.
+    """The targets of a student: the labels beside the mean of the teachers' logits.
 
     Args:
-      teacher: a trained classifier with one logit a class.
-      x: inputs, one row each.
-      labels: class numbers.
-      batch_size: rows the teacher is asked at once.
+      teachers: trained classifiers with one logit a class; several are better than their best.
+      x: inputs, one row each; they need not be rows the teachers were trained on.
+      labels: class numbers, which a loss with `share` 1 does not look at.
+
+    Raises:
+      ValueError: if there is no teacher.
     """
-    return {
-        "label": np.asarray(labels, np.int32),
-        "teacher": predict(teacher, x, batch_size=batch_size),
-    }
+    if not teachers:
+        raise ValueError("teachers is empty: give at least one trained model.")
+    logits = np.mean([predict(teacher, x) for teacher in teachers], axis=0)
+    return {"label": np.asarray(labels, np.int32), "teacher": logits}
 
 
 @cache

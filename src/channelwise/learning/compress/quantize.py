@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -126,7 +126,8 @@ def quantized(model: Any, bits: int = 8, *, per: str = "unit") -> PureModel:
     return PureModel(_Dequantizing(how), (quantize_weights(params, bits, per=per), rest))
 
 
-class _Dequantizing(NamedTuple):
+@dataclass(frozen=True)
+class _Dequantizing:
     """How a quantized model is applied; equal for equal models, so that `jit` knows it."""
 
     how: Pure | Module
