@@ -109,6 +109,9 @@ def test_what_comes_in_from_outside_has_the_fill_colour_of_its_channel():
     far = resample(x, jnp.full((5, 7, 9), -50.0), jnp.zeros((5, 7, 9)), (2.0, 3.0))
     assert np.unique(far[..., 0]).tolist() == [2]
     assert np.unique(far[..., 1]).tolist() == [3]
+    own = jnp.arange(10, dtype=jnp.float32).reshape(5, 2)
+    far = resample(x, jnp.full((5, 7, 9), -50.0), jnp.zeros((5, 7, 9)), own)
+    np.testing.assert_array_equal(far[:, 3, 4], own)
 
 
 def test_strengths_are_spread_evenly_over_their_range():
@@ -122,7 +125,7 @@ def test_strengths_are_spread_evenly_over_their_range():
 
 def test_labels_come_back_as_they_were():
     y = {"class": jnp.arange(5)}
-    assert Augmentation(shift=1.0)(KEY, images(), y)[1] is y
+    assert Augmentation()(KEY, images(), y)[1] is y
 
 
 def test_it_runs_inside_the_compiled_epoch_and_only_there():

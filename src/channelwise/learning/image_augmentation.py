@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 Images = Float[Array, "row height width channel"]
 Strength = float | Float[Array, " row"]
 """One for all images, or one for each."""
+Color = float | tuple[float, ...] | Float[Array, "row channel"]
+"""One value for all channels, one for each channel, or these for each image."""
 
 
 class Augmentation(NamedTuple):
@@ -28,8 +30,7 @@ class Augmentation(NamedTuple):
       scale: largest change of size as a share, in [0, 0.9].
       flip: probability of a mirrored image, in [0, 1].
       cutout: side of the covered square in pixels, ≥ 0; parts of it may lie outside.
-      fill: what covers the hole and comes in from outside: the value of black after normalization,
-        one for all channels or one for each.
+      fill: what covers the hole and comes in from outside: the value of black after normalization.
 
     Source: Simard, Steinkraus, Platt 2003; DeVries, Taylor 2017 (the hole).
     """
@@ -39,7 +40,7 @@ class Augmentation(NamedTuple):
     scale: Strength = 0.0
     flip: Strength = 0.0
     cutout: Strength = 0.0
-    fill: float | tuple[float, ...] = 0.0
+    fill: Color = 0.0
 
     def __call__(self, key: PRNGKeyArray, x: Images, y: Any) -> tuple[Images, Any]:
         """(key, images, labels) to (changed images, the same labels); pure, for `jit` and `vmap`.
@@ -87,7 +88,7 @@ def resample(
     x: Images,
     i: Float[Array, "row height width"],
     j: Float[Array, "row height width"],
-    fill: float | tuple[float, ...] = 0.0,
+    fill: Color = 0.0,
 ) -> Images:
     """The images read at places between their pixels.
 
@@ -97,7 +98,7 @@ def resample(
       x: images.
       i: row to read for each pixel of the result; need not lie inside.
       j: column to read.
-      fill: what lies outside, one value or one for each channel.
+      fill: what lies outside.
 
     Returns:
       Images like x; exactly x where i and j are its own rows and columns.
@@ -126,7 +127,7 @@ def cover(
     x: Images,
     u: Float[Array, "direction row"],
     side: Float[Array, " row"],
-    fill: float | tuple[float, ...] = 0.0,
+    fill: Color = 0.0,
 ) -> Images:
     """A square of each image covered.
 
@@ -134,7 +135,7 @@ def cover(
       x: images.
       u: which pixel the square is centred on, as shares of height and width, in [0, 1).
       side: of the square in pixels.
-      fill: its colour, one value or one for each channel.
+      fill: its colour.
     """
 
     def within(pixels: int, u: Float[Array, " row"]) -> Array:
@@ -159,8 +160,9 @@ def _wide(row: Float[Array, " row"]) -> Float[Array, "row 1 1"]:
     return row[:, None, None]
 
 
-def _color(fill: float | tuple[float, ...], x: Images) -> Float[Array, "1 1 1 color"]:
-    return jnp.asarray(fill, x.dtype).reshape(1, 1, 1, -1)
+def _color(fill: Color, x: Images) -> Float[Array, "rows 1 1 color"]:
+    color = jnp.asarray(fill, x.dtype)
+    return color[:, None, None, :] if color.ndim == 2 else color.reshape(1, 1, 1, -1)
 
 
 def _check_range(name: str, value: float, highest: float) -> None:
