@@ -1,20 +1,31 @@
 """Saved training runs that resume bit for bit, written by orbax beside the training."""
 
 import hashlib
+import itertools
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, UInt8
 
 from channelwise.learning.history import Log
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be resumed; the message says why and what to do."""
+    """A checkpoint cannot be resumed or written; the message says why and what to do.
+
+    Attributes:
+      why: the first half of the message.
+    """
+
+    def __init__(self, why: str, remedy: str = ""):
+        super().__init__(f"{why} {remedy}".strip())
+        self.why = why
 
 
 class CheckpointWarning(UserWarning):
@@ -52,6 +63,7 @@ class Checkpoints:
         self._every, self._steps = every, steps
         self._folder = Path(folder).absolute()
         self._saved_at = 0
+        self._check_writable()
         options = orbax.CheckpointManagerOptions(
             max_to_keep=keep, create=True, cleanup_tmp_directories=True
         )
@@ -60,8 +72,12 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._manager.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self._manager.close()
+        except Exception as problem:
+            if error is None:  # else that one is told
+                raise self._unwritten(problem) from problem
 
     def restore(self, state: Any, log: Log) -> Any:
         """The newest save that is whole and of this run; what was given if there is none yet.
@@ -101,35 +117,53 @@ class Checkpoints:
     def save(self, state: Any, log: Log) -> None:
         """Save the state after what the log has heard."""
         log.settle()
-        leaves = [np.array(_plain(leaf)) for leaf in jax.tree.leaves(state)]
-        notes = {"fingerprint": self._fingerprint, "log": log.notes(), "sha256": _digest(leaves)}
-        self._manager.save(
-            log.steps,
-            args=self._args.Composite(
-                state=self._args.StandardSave(leaves), notes=self._args.JsonSave(notes)
-            ),
+        packed = _packed(jax.tree.leaves(state))
+        digest = hashlib.sha256(packed).hexdigest()
+        notes = {"fingerprint": self._fingerprint, "log": log.notes(), "sha256": digest}
+        items = self._args.Composite(
+            state=self._args.StandardSave([packed]), notes=self._args.JsonSave(notes)
         )
+        try:
+            self._manager.save(log.steps, args=items)
+        except Exception as error:  # of this save, or of the one before, written in the background
+            raise self._unwritten(error) from error
         self._saved_at = log.steps
+
+    def _check_writable(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            raise CheckpointError(
+                f"Checkpoints cannot be written to {self._folder} ({error.strerror}).",
+                "Name a folder that can be, or permit writing there.",
+            ) from error
+
+    def _unwritten(self, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"A checkpoint cannot be written to {self._folder} ({_reason(error)}).",
+            "The saves before it are whole: free some space there, and run again to go on from "
+            "the newest.",
+        )
 
     def _read(self, step: int, state: Any) -> tuple[Any, dict[str, Any]]:
         try:
             notes = self._item(step, notes=self._args.JsonRestore())["notes"]
             self._check(step, notes["fingerprint"])
             leaves, tree = jax.tree.flatten(state)
-            like = [np.empty(_plain(leaf).shape, _plain(leaf).dtype) for leaf in leaves]
-            saved = self._item(step, state=self._args.StandardRestore(like))["state"]
-            if _digest(saved) != notes["sha256"]:
+            like = [np.empty(sum(_plain(leaf).nbytes for leaf in leaves), np.uint8)]
+            (packed,) = self._item(step, state=self._args.StandardRestore(like))["state"]
+            if hashlib.sha256(packed).hexdigest() != notes["sha256"]:
                 raise ValueError("its arrays are not those that were saved")
         except CheckpointError:
             raise
         except Exception as error:
-            reason = str(error).partition("\n")[0]
             raise CheckpointError(
-                f"The checkpoint {self._folder / str(step)} cannot be read ({reason}). "
-                "Delete that folder to go on from the save before it, or name another folder."
+                f"The checkpoint {self._folder / str(step)} cannot be read ({_reason(error)}).",
+                "Delete that folder to start again, or name another one.",
             ) from error
-        restored = [_like(new, old) for new, old in zip(saved, leaves, strict=True)]
-        return jax.tree.unflatten(tree, restored), notes["log"]
+        return jax.tree.unflatten(tree, _unpacked(packed, leaves)), notes["log"]
 
     def _item(self, step: int, **items: Any) -> Any:
         return self._manager.restore(step, args=self._args.Composite(**items))
@@ -139,15 +173,17 @@ class Checkpoints:
         if other:
             raise CheckpointError(
                 f"The checkpoint {self._folder / str(step)} belongs to another run: different "
-                f"{', '.join(other)}. Name another folder, or delete this one to start again."
+                f"{', '.join(other)}.",
+                "Name another folder, or delete this one to start again.",
             )
 
     def _set_aside(self, refused: list[tuple[int, CheckpointError]], used: int) -> None:
         """Refused saves out of the way of the new ones, under another name; nothing is deleted."""
         for step, error in refused:
-            (self._folder / str(step)).rename(self._folder / f"refused-{step}")
+            free = next(name for name in _names(step) if not (self._folder / name).exists())
+            (self._folder / str(step)).rename(self._folder / free)
             warnings.warn(
-                f"{error} It was renamed to refused-{step}; the run goes on from step {used}.",
+                f"{error.why} It is called {free} now, and the run goes on from step {used}.",
                 CheckpointWarning,
                 stacklevel=4,
             )
@@ -155,11 +191,29 @@ class Checkpoints:
             self._manager.reload()
 
 
-def _digest(leaves: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for leaf in leaves:
-        digest.update(np.ascontiguousarray(leaf).view(np.uint8))
-    return digest.hexdigest()
+def _reason(error: Exception) -> str:
+    """What went wrong, without the details that engines add for their makers."""
+    text = str(error).partition("\n")[0].partition(" [")[0]
+    return text if len(text) <= 200 else f"…{text[-200:]}"
+
+
+def _names(step: int) -> Iterator[str]:
+    """Names for a refused save: refused-18, refused-18-2, …"""
+    yield f"refused-{step}"
+    yield from (f"refused-{step}-{k}" for k in itertools.count(2))
+
+
+def _packed(leaves: list[Array]) -> UInt8[np.ndarray, " byte"]:
+    """A copy of all arrays as one: written in a fraction of the time that many take."""
+    plain = (np.ascontiguousarray(_plain(leaf)) for leaf in leaves)
+    return np.concatenate([leaf.reshape(-1).view(np.uint8) for leaf in plain])
+
+
+def _unpacked(packed: UInt8[np.ndarray, " byte"], leaves: list[Array]) -> list[Array]:
+    """The arrays again, in the forms of these; owned buffers, as the next step uses them up."""
+    ends = np.cumsum([_plain(leaf).nbytes for leaf in leaves])
+    parts = np.split(packed, ends[:-1])
+    return [_like(part, leaf) for part, leaf in zip(parts, leaves, strict=True)]
 
 
 def _plain(leaf: Any) -> Array:
@@ -169,8 +223,10 @@ def _plain(leaf: Any) -> Array:
     return leaf
 
 
-def _like(saved: np.ndarray, leaf: Any) -> Array:
-    """A saved array in the form it had: a random key again, and an owned buffer."""
+def _like(saved: UInt8[np.ndarray, " byte"], leaf: Any) -> Array:
+    """Saved bytes in the form they had: a random key again, or an array."""
+    plain = _plain(leaf)
+    array = jax.device_put(saved.copy().view(plain.dtype).reshape(plain.shape))
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(saved, impl=jax.random.key_impl(leaf))
-    return jax.device_put(np.array(saved))
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
+    return array
