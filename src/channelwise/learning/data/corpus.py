@@ -62,10 +62,9 @@ class Corpus(Texts):
     more: tuple[str, ...]
     more_files: Int[np.ndarray, " sentence"]
 
-    def apart_from(self, rows: Int[np.ndarray, " some"]) -> tuple[str, ...]:
-        """The sentences without a label that stand in no file of these rows."""
-        shared = np.isin(self.more_files, self.files[rows])
-        return tuple(text for text, out in zip(self.more, shared, strict=True) if not out)
+    def apart_from(self, rows: Int[np.ndarray, " some"]) -> Int[np.ndarray, " sentence"]:
+        """Which sentences without a label stand in no file of these rows: places in `more`."""
+        return np.flatnonzero(~np.isin(self.more_files, self.files[rows]))
 
 
 @cache
