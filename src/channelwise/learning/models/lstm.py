@@ -20,13 +20,11 @@ class Slopes(NamedTuple):
 
     Attributes:
       M: δz = (δc', δc', δc', δh) ∘ M, the derivatives of the four gates' parts.
-      f: δc = δc' ∘ f.
-      Q: δc' = δc + δh ∘ Q.
+      F: f and Q side by side: δc' = δc + δh ∘ Q and δc = δc' ∘ f.
     """
 
     M: Float[Array, "direction row gates"]
-    f: Cell
-    Q: Cell
+    F: Float[Array, "direction row f_and_Q"]
 
 
 def gates(z: Float[Array, "direction row gates"]) -> tuple[Cell, Cell, Cell, Cell]:
@@ -55,11 +53,8 @@ def _step(
         [g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), t * o * (1 - o)], axis=-1
     )
     nothing = jnp.zeros_like(c)
-    slopes = Slopes(
-        M=jnp.where(seen, M, jnp.zeros_like(M)),
-        f=jnp.where(seen, f, nothing + 1),
-        Q=jnp.where(seen, o * (1 - t * t), nothing),
-    )
+    F = [jnp.where(seen, f, nothing + 1), jnp.where(seen, o * (1 - t * t), nothing)]
+    slopes = Slopes(jnp.where(seen, M, jnp.zeros_like(M)), jnp.concatenate(F, axis=-1))
     return jnp.where(seen, o * t, h), jnp.where(seen, c_new, c), slopes, xh
 
 
@@ -116,23 +111,32 @@ def _backward(saved: tuple, dh: Cell) -> tuple[Inputs, None, Weights, Biases]:
     """δc' = δc + δh Q, δz = (δc', δc', δc', δh) M, δc = δc' f, (δx, δh) = δz Wᵀ, δW = Σ [x, h]ᵀ δz.
 
     Without a token M = Q = 0 and f = 1, and δh is handed on as it came.
+
+    Each δz takes the place of its M, one step late: XLA then knows that M is no longer read, and
+    neither allocates nor clears a second array of this size, the largest of all.
     """
-    slopes, inputs, seen, W = saved
-    features = W.shape[1] - dh.shape[-1]
+    (M, F), inputs, seen, W = saved
     W_T = jnp.swapaxes(W, 1, 2)
 
-    def step(state: tuple[Cell, Cell], at: tuple[Slopes, Array]):
-        (dh, dc), ((M, f, Q), seen) = state, at
+    def step(state: tuple, at: tuple) -> tuple[tuple, Array]:
+        (dh, dc, M, dz_after), (t, F_t, seen_t) = state, at
+        M = lax.dynamic_update_index_in_dim(M, dz_after, t + 1, 0)
+        M_t = lax.dynamic_index_in_dim(M, t, 0, keepdims=False)
+        f, Q = jnp.split(F_t, 2, axis=-1)
         dc_new = dc + dh * Q
-        dz = jnp.concatenate([dc_new, dc_new, dc_new, dh], axis=-1) * M
-        dx, dh_before = jnp.split(jnp.einsum("drg,dgk->drk", dz, W_T), [features], axis=-1)
-        kept = jnp.where(seen, jnp.zeros_like(dh), dh)
-        return (kept + dh_before, dc_new * f), (dx, tuple(dz))
+        dz = jnp.concatenate([dc_new, dc_new, dc_new, dh], axis=-1) * M_t
+        dx, dh_before = jnp.split(
+            jnp.einsum("drg,dgk->drk", dz, W_T), [W.shape[1] - dh.shape[-1]], axis=-1
+        )
+        kept = jnp.where(seen_t, jnp.zeros_like(dh), dh)
+        return (kept + dh_before, dc_new * f, M, dz), dx
 
-    start = dh, jnp.zeros_like(dh)
-    _, (dx, dz) = lax.scan(step, start, (slopes, seen), reverse=True)
-    dW = [jnp.einsum("trk,trg->kg", xh, d) for xh, d in zip(inputs, dz, strict=True)]
-    return dx, None, jnp.stack(dW), jnp.stack([d.sum((0, 1)) for d in dz])
+    start = dh, jnp.zeros_like(dh), M, M[-1]  # after the last step there is nothing: M[-1] stays
+    times = jnp.arange(M.shape[0])
+    (_, _, M, dz_first), dx = lax.scan(step, start, (times, F, seen), reverse=True)
+    dz = lax.dynamic_update_index_in_dim(M, dz_first, 0, 0)
+    dW = [jnp.einsum("trk,trg->kg", xh, dz[:, d]) for d, xh in enumerate(inputs)]
+    return dx, None, jnp.stack(dW), dz.sum((0, 2))
 
 
 last_states.defvjp(_forward, _backward)
