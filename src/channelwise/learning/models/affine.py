@@ -1,16 +1,13 @@
 """An affine map of many rows, whose products add up in float32 in both directions."""
 
-from functools import partial
-
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
 from channelwise.learning.models.first_weights import FirstWeights
+from channelwise.learning.models.wide import wide
 
-_product = partial(lax.dot_general, preferred_element_type=jnp.float32)
 _ROWS, _LEFT, _RIGHT = (((0,), (0,)), ((), ())), (((1,), (0,)), ((), ())), (((1,), (1,)), ((), ()))
 
 
@@ -38,16 +35,30 @@ def affine(
     return _forward(x, W, b)[0]
 
 
+def _product(a: Array, b: Array, over: tuple) -> Array:
+    """A product that adds up in float32 at least."""
+    return lax.dot_general(a, b, over, preferred_element_type=wide(a))
+
+
 def _forward(x: Array, W: Array, b: Array) -> tuple[Array, tuple]:
-    y = _product(x, W, _LEFT) + b.astype(jnp.float32)[None, :]
+    y = _product(x, W, _LEFT)
+    y = y + b.astype(y.dtype)[None, :]
     return y.astype(x.dtype), (x, W, b)
 
 
 def _backward(kept: tuple, dy: Array) -> tuple[Array, Array, Array]:
     x, W, b = kept
-    dx, dW = _product(dy, W, _RIGHT), _product(x, dy, _ROWS)
-    db = dy.astype(jnp.float32).sum(0)
+    dx, dW = _product(dy, W, _RIGHT), _gradient(x, dy)
+    db = dy.sum(0, dtype=dW.dtype)
     return dx.astype(x.dtype), dW.astype(W.dtype), db.astype(b.dtype)
+
+
+def _gradient(x: Array, dy: Array) -> Array:
+    """xᵀ ȳ, with the narrower factor on the left: the other way round takes 1.6 times as long."""
+    if x.shape[1] <= dy.shape[1]:
+        return _product(x, dy, _ROWS)
+    turned = lax.optimization_barrier(_product(dy, x, _ROWS))  # or XLA would turn the factors back
+    return turned.T
 
 
 affine.defvjp(_forward, _backward)

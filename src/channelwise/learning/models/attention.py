@@ -5,7 +5,10 @@ from math import sqrt
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
+
+from channelwise.learning.models.wide import wide
 
 MASKED = -1e30
 """A score of what must not be attended to: finite, so that a row of padding alone gives no NaN."""
@@ -45,42 +48,55 @@ def attention(
 
 
 def _apart(qkv: Array, mask: Array, heads: int) -> Array:
-    """[token, parts · h · e] as [part, row, head, length, e]: what batched products want."""
+    """[token, 3 · h · e] as three of [row, head, length, e]: what batched products want."""
     rows, length = mask.shape
-    parts = qkv.reshape(rows, length, -1, heads, qkv.shape[1] // (3 * heads))
+    parts = qkv.reshape(rows, length, 3, heads, qkv.shape[1] // (3 * heads))
     return parts.transpose(2, 0, 3, 1, 4)
 
 
-def _together(parts: Array) -> Array:
-    """[part, row, head, length, e] as [token, parts · h · e]."""
-    n, rows, heads, length, e = parts.shape
-    return parts.transpose(1, 3, 0, 2, 4).reshape(rows * length, n * heads * e)
+def _lines(x: Array) -> Array:
+    """[row, head, length, e] as [token, h · e]."""
+    rows, heads, length, e = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(rows * length, heads * e)
 
 
-_product = partial(jnp.einsum, preferred_element_type=jnp.float32)
+def _product(sums: str, a: Array, b: Array) -> Array:
+    """An `einsum` that adds up in float32 at least."""
+    return jnp.einsum(sums, a, b, preferred_element_type=wide(a))
 
 
 def _forward(qkv: Array, mask: Array, keep: Array | None, heads: int) -> tuple[Array, tuple]:
     q, k, v = _apart(qkv, mask, heads)
     S = _product("bhqe,bhke->bhqk", q, k) * (1 / sqrt(q.shape[-1]))
-    P = jax.nn.softmax(jnp.where(mask[:, None, None, :], S, MASKED), axis=-1).astype(qkv.dtype)
-    M = P if keep is None else P * keep
-    O = _product("bhqk,bhke->bhqe", M, v).astype(qkv.dtype)  # noqa: E741 - the paper's letter
-    return _together(O[None]), (q, k, v, P, O, mask, keep)
+    S = S + jnp.where(mask, 0.0, MASKED).astype(S.dtype)[:, None, None, :]
+    W = jnp.exp(S - S.max(-1, keepdims=True))
+    r = 1 / W.sum(-1, keepdims=True)  # P = r W, but P itself is never needed
+    W = W.astype(qkv.dtype)
+    O = _product("bhqk,bhke->bhqe", _dropped(W, keep), v) * r  # noqa: E741 - the paper's letter
+    O = O.astype(qkv.dtype)  # noqa: E741
+    return _lines(O), (q, k, v, W, r, O, mask, keep)
 
 
 def _backward(heads: int, kept: tuple, dO: Array) -> tuple[Array, None, None]:
-    q, k, v, P, O, mask, keep = kept  # noqa: E741
+    q, k, v, W, r, O, mask, keep = kept  # noqa: E741
     rows, length = mask.shape
-    dO = dO.reshape(rows, length, heads, -1).transpose(0, 2, 1, 3)
-    M = P if keep is None else P * keep
-    dv = _product("bhqk,bhqe->bhke", M, dO)
-    dP = _product("bhqe,bhke->bhqk", dO, v)
-    dP = dP if keep is None else dP * keep
-    along = (dO * O).astype(jnp.float32).sum(-1, keepdims=True)
-    dS = (P * (dP - along) * (1 / sqrt(q.shape[-1]))).astype(q.dtype)
-    dq, dk = _product("bhqk,bhke->bhqe", dS, k), _product("bhqk,bhqe->bhke", dS, q)
-    return _together(jnp.stack([dq, dk, dv]).astype(q.dtype)), None, None
+    dO = dO.reshape(rows, length, heads, q.shape[3]).transpose(0, 2, 1, 3) * r.astype(dO.dtype)
+    dv = _turned_product(dO, _dropped(W, keep))
+    dP = _dropped(_product("bhqe,bhke->bhqk", dO, v), keep)
+    along = (dO * O).astype(r.dtype).sum(-1, keepdims=True)
+    dS = (W.astype(r.dtype) * (dP - along) * (1 / sqrt(q.shape[-1]))).astype(q.dtype)
+    dq, dk = _product("bhqk,bhke->bhqe", dS, k), _turned_product(q, dS)
+    return jnp.concatenate([_lines(x.astype(q.dtype)) for x in (dq, dk, dv)], axis=1), None, None
+
+
+def _dropped(weights: Array, keep: Array | None) -> Array:
+    return weights if keep is None else weights * keep.astype(weights.dtype)
+
+
+def _turned_product(x: Array, weights: Array) -> Array:
+    """weightsᵀ x, with the narrower factor on the left, which is faster by a third."""
+    turned = lax.optimization_barrier(_product("bhqe,bhqk->bhek", x, weights))
+    return turned.swapaxes(2, 3)
 
 
 attention.defvjp(_forward, _backward)

@@ -62,8 +62,7 @@ class Bert(nnx.Module):
         Numerical note: a token or type outside its vocabulary makes its row NaN.
         """
         h, _ = self.hidden(x)
-        rows = _tokens(x, ()).shape[0]
-        hidden = h.reshape(rows, -1, h.shape[1])
+        hidden = h.reshape(*_tokens(x, ()).shape, h.shape[1])
         return Outputs(hidden, jnp.tanh(self.pooler(hidden[:, 0])))
 
     def hidden(
@@ -94,8 +93,9 @@ class Bert(nnx.Module):
         position = self.position[:length]
         if types is None:
             position = position + self.type[0][None, :]
-        h = _rows(self.word[...], tokens).reshape(rows, length, -1) + position[None]
-        h = h.reshape(rows * length, -1)
+        d = self.config.hidden_size
+        h = _rows(self.word[...], tokens).reshape(rows, length, d) + position[None]
+        h = h.reshape(rows * length, d)
         return h if types is None else h + _rows(self.type[...], types)
 
 
@@ -143,7 +143,7 @@ class BertClassifier(nnx.Module):
     def __call__(self, x: Tokens) -> Float[Array, "row *output"]:
         """Logits, one line a row, or one number a row if there is one output."""
         h, key = self.bert.hidden(x)
-        h = h.reshape(*_tokens(x, ()).shape, -1)[:, 0]
+        h = h.reshape(*_tokens(x, ()).shape, h.shape[1])[:, 0]
         pooled = jnp.tanh(self.bert.pooler(h))
         logits = self.classifier(drop(key, self._share(), pooled))
         return logits[:, 0] if logits.shape[1] == 1 else logits
@@ -185,13 +185,13 @@ class BertMaskedLanguage(nnx.Module):
         Numerical note: a position outside the row makes its logits NaN.
         """
         h, _ = self.bert.hidden(x, ("positions",))
-        h = h.reshape(*_tokens(x, ("positions",)).shape, -1)
+        h = h.reshape(*_tokens(x, ("positions",)).shape, h.shape[1])
         if isinstance(x, Mapping) and "positions" in x:
             h = at_positions(h, x["positions"])
         flat = h.reshape(-1, h.shape[-1])
         guess = self.transformed(activate(self.transform(flat), self.bert.config.hidden_act))
         logits = affine(guess, self.bert.word[...].T, self.bias[...])
-        return logits.reshape(*h.shape[:2], -1)
+        return logits.reshape(*h.shape[:2], self.bert.config.vocab_size)
 
 
 def at_positions(

@@ -55,7 +55,7 @@ class LoadedBert(NamedTuple):
 
 
 def load_bert(
-    folder: Path | str, head: Head = "encoder", *, outputs: int | None = None, seed: int = 0
+    folder: Path | str, head: Head | str = "encoder", *, outputs: int | None = None, seed: int = 0
 ) -> LoadedBert:
     """Read a BERT from a folder with `config.json`, `model.safetensors` and a vocabulary.
 

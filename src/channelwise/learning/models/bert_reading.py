@@ -33,12 +33,22 @@ def architecture(record: dict[str, Any], folder: Path) -> BertConfig:
     _refuse(record, "is_decoder", (False, None), folder)
     _refuse(record, "add_cross_attention", (False, None), folder)
     known = {n: record[n] for n in BertConfig.__dataclass_fields__ if n in record}
+    for name, value in known.items():
+        _check_kind(name, value, folder)
     try:
         return BertConfig(**known)
     except BertError as error:
         raise BertError(f"{folder}/config.json: {error}") from error
-    except TypeError as error:
-        raise BertError(f"{folder}/config.json holds a value of a wrong kind ({error}).") from error
+
+
+def _check_kind(name: str, value: Any, folder: Path) -> None:
+    """Refuse text where a number belongs and the like."""
+    kind = type(BertConfig.__dataclass_fields__[name].default)
+    allowed = {int: (int,), float: (float, int), str: (str,)}.get(kind, (float, int, type(None)))
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise BertError(
+            f"{folder}/config.json has {name} {value!r}: it must be of the kind {kind.__name__}."
+        )
 
 
 def _refuse(record: dict[str, Any], name: str, allowed: tuple[Any, ...], folder: Path) -> None:

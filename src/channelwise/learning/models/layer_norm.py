@@ -1,12 +1,16 @@
 """Layer normalization of a matrix, with its gradient written out: one pass each way."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from channelwise.learning.models.wide import wide
 
-@jax.custom_vjp
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def layer_norm(
     x: Float[Array, "token feature"],
     scale: Float[Array, " feature"],
@@ -23,7 +27,7 @@ def layer_norm(
       x: one row a token.
       scale: γ.
       shift: β.
-      epsilon: ε > 0; not differentiated.
+      epsilon: ε > 0.
 
     Returns:
       The shape and type of x.
@@ -37,23 +41,21 @@ def layer_norm(
 
 
 def _forward(x: Array, scale: Array, shift: Array, epsilon: float) -> tuple[Array, tuple]:
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    x_ = x.astype(wide)
+    x_ = x.astype(wide(x))
     centered = x_ - x_.mean(1, keepdims=True)
     r = lax.rsqrt(jnp.square(centered).mean(1, keepdims=True) + epsilon)
     n = centered * r
-    y = n * scale.astype(wide)[None, :] + shift.astype(wide)[None, :]
+    y = n * scale.astype(n.dtype)[None, :] + shift.astype(n.dtype)[None, :]
     return y.astype(x.dtype), (n.astype(x.dtype), r, scale, shift)
 
 
-def _backward(kept: tuple, dy: Array) -> tuple[Array, Array, Array, None]:
+def _backward(epsilon: float, kept: tuple, dy: Array) -> tuple[Array, Array, Array]:
     n, r, scale, shift = kept
-    wide = r.dtype
-    n_, dy_ = n.astype(wide), dy.astype(wide)
-    g = dy_ * scale.astype(wide)[None, :]
+    n_, dy_ = n.astype(r.dtype), dy.astype(r.dtype)
+    g = dy_ * scale.astype(r.dtype)[None, :]
     dx = r * (g - g.mean(1, keepdims=True) - n_ * (g * n_).mean(1, keepdims=True))
     dscale, dshift = (dy_ * n_).sum(0), dy_.sum(0)
-    return dx.astype(dy.dtype), dscale.astype(scale.dtype), dshift.astype(shift.dtype), None
+    return dx.astype(dy.dtype), dscale.astype(scale.dtype), dshift.astype(shift.dtype)
 
 
 layer_norm.defvjp(_forward, _backward)
