@@ -15,6 +15,7 @@ from channelwise.learning.data.images import (
     fit_normalization,
     load_images,
     split_images,
+    subset,
 )
 
 
@@ -246,6 +247,14 @@ def test_a_blocked_split_keeps_neighbours_together():
 def test_a_split_that_leaves_nothing_to_train_on_is_refused():
     with pytest.raises(ImageError, match="Class 'a' has 2 images: 2 held out"):
         split_images(ordered(4), validation=0.3, test=0.3)
+
+
+def test_a_subset_has_its_classes_in_turn_and_grows_without_losing_rows():
+    images, rows = ordered(), np.arange(30)
+    few, more = (subset(images, rows, n, seed=5) for n in (6, 20))
+    assert (images.y[few] == 0).sum() == 3
+    assert set(few) < set(more) < set(rows)
+    assert sorted(subset(images, rows, 99)) == list(rows)
 
 
 def test_normalization_comes_from_the_rows_given_and_black_is_what_nothing_becomes():

@@ -169,6 +169,28 @@ def split_images(
     return Split(*(np.sort(np.concatenate(part)) for part in parts), how)
 
 
+def subset(
+    images: Images, rows: Int[np.ndarray, " row"], n: int, *, seed: int = 0
+) -> Int[np.ndarray, " chosen"]:
+    """n of these rows, drawn at random with the classes in turn, so that each has its n/K.
+
+    A larger n with the same seed adds rows to a smaller one and takes none away. Classes that run
+    out leave their turns to the others; with fewer than n rows all are given.
+
+    Args:
+      images: they belong to.
+      rows: to draw from.
+      n: how many, ≥ 1.
+      seed: of the draw.
+    """
+    drawn = np.random.default_rng(seed).permutation(rows)
+    turn = np.empty(len(drawn), np.int64)
+    for k in range(len(images.labels)):
+        own = images.y[drawn] == k
+        turn[own] = np.arange(own.sum())
+    return drawn[np.argsort(turn, kind="stable")][:n]
+
+
 class Normalization(NamedTuple):
     """Centre and scale of each channel.
 
