@@ -14,8 +14,12 @@ from jax.sharding import Mesh, PartitionSpec
 from channelwise.foundations import losses
 from channelwise.learning import cost
 from channelwise.learning.cost import CostError, count
+from channelwise.learning.models.bert import BertClassifier
+from channelwise.learning.models.bert_config import BertConfig
+from channelwise.learning.models.convolution import CNN
 from channelwise.learning.models.dense import pure_mlp
 from channelwise.learning.models.mlp import MLP
+from channelwise.learning.models.recurrent import BiLSTM
 
 F32 = jnp.float32
 
@@ -250,3 +254,41 @@ class TestModels:
         found = count(jax.grad(loss), (table, W), tokens).matmul
         assert found == pytest.approx(cost.rule_of_thumb(8 * 64 * 64, 100), rel=0.07)
         assert found < 0.1 * cost.rule_of_thumb(8 * 64 * 64 + table.size, 100)
+
+
+class TestEveryModel:
+    def test_lenet_has_the_parameters_that_its_paper_form_has(self):
+        lenet = CNN((28, 28, 1), (6, 16), kernel=5, padding=("same", "valid"), hidden=(120, 84))
+        assert cost.parameters(lenet).total == 61_706
+
+    def test_a_convolutional_network_costs_two_k_squared_for_each_place(self):
+        model, rows = CNN((8, 8, 1), (4, 6), 10), 3
+        found = cost.forward(model, np.zeros((rows, 8, 8, 1), np.float32))
+        assert found.flops > 2 * rows * (9 * 1 * 4 * 64 + 9 * 4 * 6 * 16)
+        kernels = {p.name: p.shape for p in cost.parameters(model).parts if len(p.shape) == 4}
+        assert sorted(kernels.values()) == [(3, 3, 1, 4), (3, 3, 4, 6)]
+
+    def test_the_text_model_of_the_sources_has_369_793_parameters(self):
+        assert cost.parameters(BiLSTM(10_000, 32, 64, 1)).total == 320_000 + 49_664 + 129
+
+    def test_an_lstm_multiplies_every_weight_once_a_token(self):
+        vocabulary, d, h, rows, length = 20, 3, 4, 2, 7
+        tokens = np.ones((rows, length), np.int32)
+        found = cost.forward(BiLSTM(vocabulary, d, h, 1), tokens).matmul
+        gates = 2 * 2 * rows * length * (d + h) * 4 * h
+        assert found == pytest.approx(gates + 2 * rows * 2 * h, rel=0.15)
+
+    @pytest.mark.parametrize("length", [8, 64])
+    def test_a_transformer_costs_its_products_and_its_attention(self, length):
+        d, f, layers, rows = 16, 40, 2, 3
+        sizes = {"hidden_size": d, "intermediate_size": f, "num_hidden_layers": layers}
+        config = BertConfig(**sizes, num_attention_heads=2, vocab_size=30)
+        x, y = np.ones((rows, length), np.int32), np.zeros(rows, np.int32)
+        model = BertClassifier(config)
+        tokens = rows * length
+        products = 2 * tokens * layers * (4 * d * d + 2 * d * f)
+        attention = 2 * tokens * layers * 2 * length * d
+        once = cost.forward(model, x).matmul
+        assert once == pytest.approx(products + attention, rel=0.02)
+        step = cost.training_step(model, losses.softmax_cross_entropy, x, y).matmul
+        assert step == pytest.approx(3 * once, rel=0.02)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree, Shaped
 
+from channelwise.learning.compress.weights import weight_mask
+
 Schedule = Callable[[Shaped[ArrayLike, "..."]], Float[Array, "..."]]
 
 
@@ -26,7 +28,7 @@ def adamw(
 ) -> optax.GradientTransformation:
     """AdamW with a clipped gradient and a warm-up and cosine schedule.
 
-    g ← g min(1, clip / ‖g‖),   θ ← θ − η_t (m̂ / (√v̂ + ε) + λ θ)     λ θ for matrices only
+    g ← g min(1, clip / ‖g‖),   θ ← θ − η_t (m̂ / (√v̂ + ε) + λ θ)     λ θ for weights only
 
     Args:
       peak: the largest step size, > 0.
@@ -34,7 +36,7 @@ def adamw(
       warmup: share of the steps in which the step size rises, [0, 1).
       end: step size of the last step as a share of the peak, [0, 1].
       clip: the largest norm of the whole gradient, > 0; None never clips.
-      decay: λ ≥ 0, of weights with two axes or more; biases and norms are not pulled to zero.
+      decay: λ ≥ 0, biases and norms are not pulled to zero (`compress.weights`).
       b1: memory of the gradient's mean.
       b2: memory of its square.
       eps: ε > 0.
@@ -57,7 +59,7 @@ def adamw(
     return optax.chain(
         optax.identity() if clip is None else optax.clip_by_global_norm(clip),
         optax.scale_by_adam(b1, b2, eps),
-        optax.add_decayed_weights(decay, mask=_matrices),
+        optax.add_decayed_weights(decay, mask=weight_mask),
         paced(warmup_cosine(peak, steps, warmup=warmup, end=end)),
     )
 
@@ -128,10 +130,6 @@ def paced(schedule: Schedule) -> optax.GradientTransformation:
         return moved, Paced(state.count + 1, rate)
 
     return optax.GradientTransformation(init, update)
-
-
-def _matrices(params: PyTree) -> PyTree:
-    return jax.tree.map(lambda a: a.ndim >= 2, params)
 
 
 def _check_schedule(peak: Float[ArrayLike, ""], steps: int, warmup: float, end: float) -> None:

@@ -16,10 +16,10 @@ Y = (X[:, 0] > 0).astype(np.float32)
 
 
 def test_the_smallest_weights_of_all_layers_fall():
-    tree = {"a": np.array([[1.0, -0.1], [0.5, 3.0]]), "b": np.array([[0.2, -4.0]])}
+    tree = {"U": np.array([[1.0, -0.1], [0.5, 3.0]]), "V": np.array([[0.2, -4.0]])}
     pruned = prune(tree, 0.5)
-    np.testing.assert_array_equal(pruned["a"], [[1.0, 0.0], [0.0, 3.0]])
-    np.testing.assert_array_equal(pruned["b"], [[0.0, -4.0]])
+    np.testing.assert_array_equal(pruned["U"], [[1.0, 0.0], [0.0, 3.0]])
+    np.testing.assert_array_equal(pruned["V"], [[0.0, -4.0]])
 
 
 def test_layer_by_layer_each_gives_the_same_share():

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, PyTree
 
-from channelwise.learning.compress.weights import is_matrix, weights_of, with_weights
+from channelwise.learning.compress.weights import weight_mask, weights_of, with_weights
 
 
 def prune(model: Any, sparsity: float, *, scope: str = "global") -> Any:
@@ -63,7 +63,7 @@ class KeptZeros(NamedTuple):
 def keep_zeros(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """An optimizer that leaves every weight at zero that is zero when training begins.
 
-    g ← g ⊙ M,   u ← u(g) ⊙ M,   M = [W₀ ≠ 0] for matrices, 1 for biases and norms
+    g ← g ⊙ M,   u ← u(g) ⊙ M,   M = [W₀ ≠ 0] for weights, 1 for biases and norms
 
     Args:
       optimizer: the one that moves the others, such as `optax.adam(1e-3)`.
@@ -73,7 +73,7 @@ def keep_zeros(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
     """
 
     def init(params: PyTree) -> KeptZeros:
-        return KeptZeros(optimizer.init(params), jax.tree.map(_alive, params))
+        return KeptZeros(optimizer.init(params), _alive(params))
 
     def update(
         gradient: PyTree, state: KeptZeros, params: PyTree | None = None
@@ -86,7 +86,7 @@ def keep_zeros(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
 
 def _pruned(params: PyTree, share: float, scope: str) -> PyTree:
     leaves, form = jax.tree.flatten(params)
-    places = [i for i, leaf in enumerate(leaves) if is_matrix(leaf)]
+    places = np.flatnonzero(jax.tree.leaves(weight_mask(params))).tolist()
     groups = [places] if scope == "global" else [[i] for i in places]
     for group in groups:
         for i, mask in zip(group, _masks([leaves[i] for i in group], share), strict=True):
@@ -106,8 +106,12 @@ def _masks(matrices: list, share: float) -> list[Bool[np.ndarray, "..."]]:
     ]
 
 
-def _alive(leaf: Float[Array | np.ndarray, "..."]) -> Bool[Array, "..."]:
-    return jnp.asarray(leaf) != 0 if is_matrix(leaf) else jnp.ones(jnp.shape(leaf), bool)
+def _alive(params: PyTree) -> PyTree[Bool[Array, "..."]]:
+    return jax.tree.map(
+        lambda leaf, weighs: jnp.asarray(leaf) != 0 if weighs else jnp.ones(leaf.shape, bool),
+        params,
+        weight_mask(params),
+    )
 
 
 def _where(alive: PyTree, tree: PyTree) -> PyTree:

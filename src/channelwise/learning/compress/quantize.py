@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from channelwise.learning.compress.weights import is_matrix
+from channelwise.learning.compress.weights import weight_mask
 from channelwise.learning.models.apart import Module, Pure, take_apart
 from channelwise.learning.models.pure import PureModel
 
@@ -81,7 +81,7 @@ def signal_to_noise(
 
 
 def quantize_weights(params: PyTree, bits: int, *, per: str = "unit") -> PyTree:
-    """The matrices of a tree quantized, biases and norms as they are.
+    """The weights of a tree quantized, biases and norms as they are.
 
     Args:
       params: a tree of float arrays.
@@ -92,7 +92,9 @@ def quantize_weights(params: PyTree, bits: int, *, per: str = "unit") -> PyTree:
       ValueError: as `quantize`.
     """
     _check(bits, per)
-    return jax.tree.map(lambda a: quantize(a, bits, per=per) if is_matrix(a) else a, params)
+    return jax.tree.map(
+        lambda a, weighs: quantize(a, bits, per=per) if weighs else a, params, weight_mask(params)
+    )
 
 
 def dequantize_weights(params: PyTree) -> PyTree:
