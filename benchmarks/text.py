@@ -25,7 +25,7 @@ import numpy as np
 ROWS, LENGTH, VOCABULARY, TURNS = 5_000, 64, 10_000, 5
 FIRST_EPOCHS = 2
 AGREEMENT = {"Keras, JAX": 5e-3, "Keras, TensorFlow": 5e-3}
-"""Most that a loss may be away from ours; 1e-5 for the others."""
+"""Most that a loss may be away from ours; 1e-4, rounding, for the others."""
 
 
 def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +141,7 @@ def main() -> None:
 def check(results: dict[str, dict[str, float]]) -> None:
     ours = results["channelwise"]["loss"]
     apart = {peer: abs(r["loss"] - ours) for peer, r in results.items()}
-    wrong = {peer: d for peer, d in apart.items() if not d <= AGREEMENT.get(peer, 1e-5)}
+    wrong = {peer: d for peer, d in apart.items() if not d <= AGREEMENT.get(peer, 1e-4)}
     if wrong:
         sys.exit(f"Not the same training: the losses are away from ours by {wrong}")
 
