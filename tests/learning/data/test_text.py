@@ -274,7 +274,7 @@ ANY_TEXT = st.text(alphabet=st.sampled_from('ab,;|\t"\n\r{}[]:\\ 01é\u2028\ufef
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     start=st.sampled_from(
@@ -306,7 +306,7 @@ JSON = st.recursive(
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(values=st.lists(st.fixed_dictionaries({}, optional={"text": JSON, "label": JSON})))
 def test_whatever_json_values_are_the_answer_is_texts_or_a_sentence(tmp_path, values):
