@@ -1,39 +1,23 @@
 """Real texts that every installation has: sentences from the docstrings of its packages."""
 
-import difflib
 import hashlib
-import importlib.metadata
-import importlib.util
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from channelwise.learning.data.packages import folder_of, names_of, version_of
 from channelwise.learning.data.sentences import docstring_sentences, source_files
 from channelwise.learning.data.splits import Split
 from channelwise.learning.data.text import TextError, Texts
 
 PACKAGES = ("numpy", "scipy", "pandas", "sklearn", "matplotlib", "jax", "IPython", "blackjax")
 """The labels without a choice of one's own: all of them are needed by this library."""
-
-ALIASES = {
-    "numpy": r"\w*numpy\w*|np",
-    "scipy": r"scipy\w*",
-    "pandas": r"pandas\w*|pd",
-    "sklearn": r"sklearn\w*|scikit\w*",
-    "matplotlib": r"matplotlib\w*|mpl\w*|pyplot|plt",
-    "jax": r"jax\w*|jnp|lax",
-    "flax": r"flax\w*|linen|nnx",
-    "IPython": r"ipython\w*|jupyter\w*",
-    "blackjax": r"blackjax\w*",
-}
-"""How texts name a package, by import name; a package not listed is named by its own name."""
 
 MOST_OF_A_FILE = 25
 WORDS_COMPARED = 4
@@ -93,7 +77,7 @@ def docstrings(
     """
     packages = PACKAGES if packages is None else packages
     _check(packages, rows)
-    rng, named, seen = np.random.default_rng(seed), _names(packages), set()
+    rng, named, seen = np.random.default_rng(seed), names_of(packages), set()
     chosen, spare = {}, []
     for package in packages:
         fresh = _read(package, seed, named, seen)
@@ -159,7 +143,7 @@ def _read(
     package: str, seed: int, named: re.Pattern, seen: set[tuple[str, ...]]
 ) -> Iterator[list[Sentence]]:
     """The new sentences of one file after another, in an order drawn from the files' names."""
-    folder = _folder(package)
+    folder = folder_of(package)
     files = {
         path: f"{package}/{path.relative_to(folder).as_posix()}" for path in source_files(folder)
     }
@@ -209,7 +193,7 @@ def _corpus(
         targets=np.array([label for _, label in rows], np.int32),
         labels=packages,
         multi=False,
-        notes=("sentences from " + ", ".join(map(_version, packages)),),
+        notes=("sentences from " + ", ".join(map(version_of, packages)),),
         files=files,
         file_names=tuple(place),
         more=tuple(s.text for s in more),
@@ -219,32 +203,6 @@ def _corpus(
 
 def _mixed(items: list, rng: np.random.Generator) -> list:
     return [items[i] for i in rng.permutation(len(items))]
-
-
-def _names(packages: Sequence[str]) -> re.Pattern:
-    known = [ALIASES.get(package, re.escape(package)) for package in packages]
-    return re.compile(rf"\b(?:{'|'.join(known)})\b", re.IGNORECASE)
-
-
-def _folder(package: str) -> Path:
-    """Where a package's files are; found without importing it."""
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
-        near = difflib.get_close_matches(package, [*PACKAGES, "flax", "optax"], 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise TextError(
-            f"{package!r} is not an installed package with a folder of its own: install it or "
-            f"leave it out.{hint}"
-        )
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-def _version(package: str) -> str:
-    distribution = {"sklearn": "scikit-learn"}.get(package, package)
-    try:
-        return f"{package} {importlib.metadata.version(distribution)}"
-    except importlib.metadata.PackageNotFoundError:
-        return package
 
 
 def _check(packages: Sequence[str], rows: int) -> None:
