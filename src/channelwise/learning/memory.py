@@ -1,7 +1,6 @@
 """Keeping the memory of a step for the next one, by choice, where the C library is glibc."""
 
 import ctypes
-import ctypes.util
 import sys
 
 ARENA_MAX, MMAP_THRESHOLD, TRIM_THRESHOLD = -8, -3, -1  # of malloc.h
@@ -28,7 +27,7 @@ def keep_memory() -> str:
     """
     if not sys.platform.startswith("linux"):
         return f"Memory is handled as before: mallopt is glibc's, and this is {sys.platform}."
-    mallopt = getattr(ctypes.CDLL(ctypes.util.find_library("c")), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return "Memory is handled as before: this C library has no mallopt (it is not glibc)."
     wanted = {ARENA_MAX: 1, MMAP_THRESHOLD: GIBIBYTE, TRIM_THRESHOLD: 2 * GIBIBYTE - 1}
