@@ -1,5 +1,6 @@
 """Saved training runs that resume bit for bit, written by orbax beside the training."""
 
+import contextlib
 import hashlib
 import itertools
 import tempfile
@@ -181,7 +182,8 @@ class Checkpoints:
         """Refused saves out of the way of the new ones, under another name; nothing is deleted."""
         for step, error in refused:
             free = next(name for name in _names(step) if not (self._folder / name).exists())
-            (self._folder / str(step)).rename(self._folder / free)
+            with contextlib.suppress(FileNotFoundError):  # another process of a group was first
+                (self._folder / str(step)).rename(self._folder / free)
             warnings.warn(
                 f"{error.why} It is called {free} now, and the run goes on from step {used}.",
                 CheckpointWarning,
