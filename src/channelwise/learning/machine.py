@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -56,6 +56,11 @@ class Machine:
         """
         return min(self.peak(dtype), intensity * self.bandwidth)
 
+    def best(self, other: "Machine") -> "Machine":
+        """The higher of each rate: of two measurements, what was slower was disturbed."""
+        rates = ("matmul_f32", "matmul_bf16", "bandwidth")
+        return replace(self, **{r: max(getattr(self, r), getattr(other, r)) for r in rates})
+
     def share(self, flops: float, seconds: float, dtype: DType = "float32") -> float:
         """The share of the matrix rate that a computation achieved: flops / seconds / peak."""
         return flops / seconds / self.peak(dtype)
@@ -64,7 +69,7 @@ class Machine:
 def measure() -> Machine:
     """Measure this machine, in less than a second where nothing else runs.
 
-    The rate is that of a square product large enough to take 6 ms, and the bandwidth that of
+    The rate is that of the best square product, up to one large enough to take 6 ms, and the bandwidth that of
     scaling an array in place (64 MB; 1 GB on an accelerator): each number is read and written. All
     are compiled and run before the clock is started, waited for, and the best of several.
 
@@ -106,13 +111,13 @@ def _seconds(function: Callable[..., object], *args: object) -> float:
 
 
 def _matrix_rate(product: Callable[[Array], Array], dtype: Any) -> float:
-    """2 n³ / seconds, n doubled until one product takes long enough to time."""
-    n = 1024
-    while True:
-        seconds = best_seconds(product, jnp.full((n, n), 0.5, dtype), repeats=5)
-        if seconds > _LONG_ENOUGH or n >= _LARGEST:
-            return 2 * n**3 / seconds
+    """The best 2 n³ / seconds, n doubled until one product takes long enough to time."""
+    n, seconds, rates = 256, 0.0, []
+    while seconds < _LONG_ENOUGH and n <= _LARGEST:
+        seconds = best_seconds(product, jnp.full((n, n), 0.5, dtype), repeats=10)
+        rates.append(2 * n**3 / seconds)
         n *= 2
+    return max(rates)
 
 
 @jax.jit
@@ -130,7 +135,7 @@ def _bandwidth() -> float:
     size = _ARRAY_BYTES.get(jax.default_backend(), _ARRAY_BYTES_ELSEWHERE)
     a = _scale(jnp.ones(size // 4, jnp.float32))
     times = []
-    for _ in range(8):
+    for _ in range(12):
         start = time.perf_counter()
         a = jax.block_until_ready(_scale(a))
         times.append(time.perf_counter() - start)
