@@ -69,9 +69,10 @@ class Machine:
 def measure() -> Machine:
     """Measure this machine, in less than a second where nothing else runs.
 
-    The rate is that of the best square product, up to one large enough to take 6 ms, and the bandwidth that of
-    scaling an array in place (64 MB; 1 GB on an accelerator): each number is read and written. All
-    are compiled and run before the clock is started, waited for, and the best of several.
+    The rate is that of the best square product, up to one large enough to take 6 ms, and the
+    bandwidth that of scaling an array in place (64 MB; 1 GB on an accelerator): each number is read
+    and written. All are compiled and run before the clock is started, and waited for; the best of
+    several runs counts.
 
     Returns:
       Rates as programs of this library meet them. On a shared machine a second measurement may
