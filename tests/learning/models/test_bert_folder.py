@@ -304,7 +304,7 @@ def test_live_models_of_transformers_agree_both_ways(tmp_path, variant):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     kind, changes, padded = VARIANTS[variant]
     head = HEADS.get(kind, "masked_language")
-    sizes = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3}
+    sizes = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 3}
     sizes |= {"intermediate_size": 32, "max_position_embeddings": 16, "initializer_range": 0.3}
     torch.manual_seed(1)
     theirs = getattr(transformers, kind)(transformers.BertConfig(**{**sizes, **changes})).eval()

@@ -23,7 +23,7 @@ def attention(
 ) -> Float[Array, "token width"]:
     """Every token's mixture of the values of its row's tokens, head by head.
 
-    S = Q Kᵀ / √e,   P = softmax(S where attended to, −∞ elsewhere),   O = (P ∘ M) V
+    S = (Q / √e) Kᵀ,   P = softmax(S where attended to, −∞ elsewhere),   O = (P ∘ M) V
 
     Backward, from Ō:   V̄ = (P ∘ M)ᵀ Ō,   P̄ = M ∘ (Ō Vᵀ),   S̄ = P ∘ (P̄ − rowsum(Ō ∘ O)),
     Q̄ = S̄ K / √e,   K̄ = S̄ᵀ Q / √e
@@ -67,7 +67,8 @@ def _product(sums: str, a: Array, b: Array) -> Array:
 
 def _forward(qkv: Array, mask: Array, keep: Array | None, heads: int) -> tuple[Array, tuple]:
     q, k, v = _apart(qkv, mask, heads)
-    S = _product("bhqe,bhke->bhqk", q, k) * (1 / sqrt(q.shape[-1]))
+    q = q * (1 / sqrt(q.shape[-1]))  # rather than S, which is larger
+    S = _product("bhqe,bhke->bhqk", q, k)
     S = S + jnp.where(mask, 0.0, MASKED).astype(S.dtype)[:, None, None, :]
     W = jnp.exp(S - S.max(-1, keepdims=True))
     r = 1 / W.sum(-1, keepdims=True)  # P = r W, but P itself is never needed
@@ -84,8 +85,9 @@ def _backward(heads: int, kept: tuple, dO: Array) -> tuple[Array, None, None]:
     dv = _turned_product(dO, _dropped(W, keep))
     dP = _dropped(_product("bhqe,bhke->bhqk", dO, v), keep)
     along = (dO * O).astype(r.dtype).sum(-1, keepdims=True)
-    dS = (W.astype(r.dtype) * (dP - along) * (1 / sqrt(q.shape[-1]))).astype(q.dtype)
+    dS = (W.astype(r.dtype) * (dP - along)).astype(q.dtype)
     dq, dk = _product("bhqk,bhke->bhqe", dS, k), _turned_product(q, dS)
+    dq = dq * (1 / sqrt(q.shape[-1]))
     return jnp.concatenate([_lines(x.astype(q.dtype)) for x in (dq, dk, dv)], axis=1), None, None
 
 
