@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 import channelwise
 from channelwise.runs import preflight, remote
@@ -219,6 +220,18 @@ def test_a_worker_with_another_library_is_refused_by_both_their_names(house, swe
     assert told == line.strip()
 
 
+def test_a_worker_without_channelwise_is_refused(house, sweep, start):
+    (house.root / "none").mkdir()
+    (house.root / "none" / "channelwise.py").touch()  # hides the package
+    cluster = start()
+    cluster.worker(PYTHONPATH=str(house.root / "none"))
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=60)
+    told = house.refused(*sweep("-g", "n=1..2", "--scheduler", cluster.address))
+    assert "cannot run channelwise (ModuleNotFoundError(" in told
+    assert "install channelwise 0.1.0 there and start the worker again." in told
+
+
 def test_a_scheduler_that_ends_ends_the_sweep_and_a_deadly_point_is_given_up(house, sweep, start):
     cluster = start(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")
     victim = cluster.worker()
@@ -244,7 +257,10 @@ def test_a_scheduler_that_ends_ends_the_sweep_and_a_deadly_point_is_given_up(hou
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "fly://somewhere", "a b"])
-def test_an_address_where_no_scheduler_answers_is_refused_in_seconds(house, sweep, address):
+def test_an_address_where_no_scheduler_answers_is_refused_in_seconds(
+    house, sweep, address, monkeypatch
+):
+    monkeypatch.setattr(preflight, "CONNECT_S", 1.0)
     start = time.monotonic()
     told = house.refused(*sweep("-g", "n=1..2", "--scheduler", address))
     assert time.monotonic() - start < preflight.CONNECT_S + 10

@@ -106,13 +106,13 @@ def survey(client: Any, data: Data) -> dict[str, Any]:
     seen = {}
     paths = [place for place, _ in data.values()]
     for worker, found in client.run(remote.survey, paths, on_error="return").items():
-        if isinstance(found, ImportError):
+        if isinstance(found, OSError):
+            continue  # it has just ended
+        if isinstance(found, Exception):
             raise UsageError(
-                f"the worker {worker} cannot import channelwise ({found}); install channelwise "
+                f"the worker {worker} cannot run channelwise ({found}); install channelwise "
                 f"{hashes.versions()['channelwise']} there and start the worker again."
             )
-        if isinstance(found, Exception):
-            continue  # it has just ended
         unlike = remote.difference(worker, found["software"], remote.software())
         if unlike:
             raise UsageError(unlike)
