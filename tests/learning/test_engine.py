@@ -1,9 +1,4 @@
-"""Ways to take the same steps: in parts, in pieces, by groups of rows, on several devices."""
-
-import os
-import subprocess
-import sys
-import textwrap
+"""Ways to take the same steps: in parts, in pieces, by groups of rows, in narrower numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -240,46 +235,3 @@ BAD = [
 def test_settings_that_cannot_be_are_a_sentence(change, sentence):
     with pytest.raises(TrainingError, match=sentence):
         trained(**change)
-
-
-SEVERAL_DEVICES = """
-    import numpy as np, optax, jax
-    from channelwise.foundations import losses
-    from channelwise.learning.fit import fit, predict
-    from channelwise.learning.models.dense import pure_mlp
-    from channelwise.learning.parallel import mesh
-
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(90, 6)).astype(np.float32)
-    y = (x[:, 0] > 0).astype(np.float32)
-    assert jax.device_count() == 4
-
-    def run(**options):
-        return fit(
-            pure_mlp((6, 8, 1)), losses.binary_cross_entropy, (x, y), optimizer=optax.sgd(0.1),
-            validation=(x, y), epochs=3, batch_size=30, average=0.9, **options,
-        )
-
-    one, alone = run()
-    for options in ({"mesh": mesh()}, {"mesh": mesh(3)}, {"mesh": mesh(2), "microbatches": 2}):
-        many, shared = run(**options)
-        np.testing.assert_allclose(predict(many, x), predict(one, x), atol=1e-5)
-        np.testing.assert_allclose(shared.train_loss, alone.train_loss, rtol=1e-5)
-        np.testing.assert_allclose(shared.validation_loss, alone.validation_loss, rtol=1e-5)
-    try:
-        mesh(5)
-    except ValueError as error:
-        print(error)
-"""
-
-
-def test_several_devices_take_the_steps_of_one():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SEVERAL_DEVICES)],
-        env={**os.environ, **flags},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "devices = 5, but JAX sees 4" in done.stdout

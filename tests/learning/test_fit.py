@@ -11,9 +11,9 @@ from flax import nnx
 from sklearn.linear_model import LogisticRegression
 
 from channelwise.foundations import losses
+from channelwise.learning.batches import shuffled
 from channelwise.learning.checkpoint import CheckpointError
 from channelwise.learning.checks import TrainingError
-from channelwise.learning.batches import shuffled
 from channelwise.learning.fit import fit, predict
 from channelwise.learning.models.dense import pure_mlp
 from channelwise.learning.models.mlp import MLP

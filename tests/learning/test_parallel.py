@@ -133,7 +133,7 @@ def test_two_processes_train_as_one_device_and_a_death_ends_both(tmp_path: Path)
             np.testing.assert_allclose(found[name], expected[name], atol=2e-6)
     assert group[1].returncode == -9
     output, errors = told[1]
-    assert output.splitlines()[-1] == "JaxRuntimeError", errors  # at once, from the next step
+    assert output.splitlines()[-1] == "TrainingError", errors  # at once, from the next step
     assert group[0].returncode != 0
     assert time.monotonic() - began < 200
 

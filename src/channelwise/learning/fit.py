@@ -91,7 +91,8 @@ def fit(
       report: called with one line each `report_every` epochs, such as `print`.
       report_every: epochs between two lines, ≥ 1.
       checkpoint: a folder: the run is saved there, and a rerun with the same settings goes on
-        from the last whole save to the same bits as if never interrupted.
+        from the last whole save to the same bits as if never interrupted. The optimizer's step
+        sizes may be others: after a loss that broke one goes on with smaller ones.
       checkpoint_every: epochs between two saves, ≥ 1.
       checkpoint_steps: at most these many steps between two saves, ≥ 1; instead of
         `checkpoint_every`.
@@ -128,7 +129,7 @@ def fit(
     run = _Run(program, groups, held_out, plan, seed, min_delta)
     size = 1e-3 if optimizer is None else np.nan
     log = Log(epochs, patience, bool(held_out), report, report_every, size)
-    with _memory(batch_size, microbatches):
+    with _in_sentences(batch_size, microbatches):
         if checkpoint is None:
             state = run.train(state, log, None)
         else:
@@ -240,18 +241,23 @@ def _checkpoints(*args: Any) -> Any:
 
 
 @contextmanager
-def _memory(batch_size: int, microbatches: int) -> Iterator[None]:
-    """A batch that does not fit into memory, as a sentence."""
+def _in_sentences(batch_size: int, microbatches: int) -> Iterator[None]:
+    """What the device reports as a fault, as a sentence: too little memory, a machine that left."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
         smaller = 1 << max((batch_size - 1).bit_length() - 1, 0)
-        raise TrainingError(
-            f"A batch of {batch_size} rows in {microbatches} part(s) does not fit into memory. Try "
-            f"batch_size={smaller}, or microbatches={2 * microbatches}, which takes the same steps."
-        ) from error
+        sentences = {
+            "RESOURCE_EXHAUSTED": f"A batch of {batch_size} rows in {microbatches} part(s) does "
+            f"not fit into memory. Try batch_size={smaller}, or microbatches={2 * microbatches}, "
+            "which takes the same steps.",
+            "Gloo": "Another process of the group has ended, and this one cannot go on alone. "
+            "Start all of them again: a run with a checkpoint goes on from its last save.",
+        }
+        told = [sentence for fault, sentence in sentences.items() if fault in str(error)]
+        if not told:
+            raise
+        raise TrainingError(told[0]) from error
 
 
 def _extent(rows: Rows) -> tuple[int, int]:

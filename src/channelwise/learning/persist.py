@@ -3,8 +3,6 @@
 import hashlib
 import itertools
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ from jaxtyping import Float
 from channelwise.foundations.activations import sigmoid
 from channelwise.learning.data.preparation import Preparation, Unseen
 from channelwise.learning.fit import predict
+from channelwise.learning.model_folder import whole
 from channelwise.learning.models.dense import Layer, application, check_sizes
 from channelwise.learning.models.pure import PureModel
 
@@ -94,18 +93,8 @@ def save_model(
         raise ModelFolderError(
             f"{folder} exists and is no model folder: nothing was written. Choose another name."
         )
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        beside.mkdir(parents=True)
+    with whole(folder, ModelFolderError) as beside:
         _write(beside, pure, preparation, name=name, threshold=threshold, notes=notes)
-        _put_in_place(beside, folder)
-    except OSError as error:
-        raise ModelFolderError(
-            f"The model could not be saved in {folder} ({error.strerror or error}). "
-            "Choose a folder you may write to, with free space."
-        ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def load_model(folder: Path | str) -> TabularModel:
@@ -142,21 +131,6 @@ def _write(folder: Path, network: PureModel, preparation: Preparation, **texts: 
     record |= {"preparation": preparation.to_json(), "weights_sha256": checksum}
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "model.json").write_text(text, encoding="utf-8")
-
-
-def _put_in_place(new: Path, folder: Path) -> None:
-    """Rename the finished folder; an earlier one steps aside until the new one stands."""
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _not_ours(folder: Path) -> bool:

@@ -2,8 +2,6 @@
 
 import difflib
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from channelwise.learning.model_folder import whole
 from channelwise.learning.models.bert import Bert, BertClassifier, BertMaskedLanguage
 from channelwise.learning.models.bert_config import BertConfig, BertError
 from channelwise.learning.models.bert_names import (
@@ -120,21 +119,11 @@ def save_bert(
             f"{folder} exists and is no folder of a BERT: nothing was written. Choose another name."
         )
     record = _record(model, head, labels)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        beside.mkdir(parents=True)
+    with whole(folder, BertError) as beside:
         (beside / "config.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         _write_tensors(beside, model, head, outputs_of(model))
         if tokenizer is not None:
             tokenizer.save(beside)
-        _put_in_place(beside, folder)
-    except OSError as error:
-        raise BertError(
-            f"The model could not be saved in {folder} ({error.strerror or error}). "
-            "Choose a folder you may write to, with free space."
-        ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def outputs_of(model: Model) -> int:
@@ -233,21 +222,6 @@ def _write_tensors(folder: Path, model: Model, head: Head, outputs: int) -> None
         parts = entry.part(_at(values, entry.where))
         stored |= {full_name(n, head): a for n, a in zip(entry.names, parts, strict=True)}
     save_file(stored, folder / FILE, metadata={"format": "pt"})
-
-
-def _put_in_place(new: Path, folder: Path) -> None:
-    """Rename the finished folder; an earlier one steps aside until the new one stands."""
-    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
-    earlier = folder.exists()
-    if earlier:
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if earlier:
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _not_ours(folder: Path) -> bool:
