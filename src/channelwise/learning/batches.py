@@ -46,7 +46,7 @@ class Layout(NamedTuple):
     def epoch(self, seed: int, number: int) -> list[Piece]:
         """The pieces of an epoch, all rows once; batches of several groups in a drawn order."""
         drawn = [
-            self._slots(*shuffled(n, min(self.batch_size, n), _seed(seed, group), number))
+            self._slots(*shuffled(n, min(self.batch_size, n), seed, number, group))
             for group, n in enumerate(self.rows)
         ]
         if len(drawn) == 1:
@@ -89,19 +89,16 @@ def layout(
 
 
 def shuffled(
-    rows: int, batch_size: int, seed: int | tuple[int, int], epoch: int
+    rows: int, batch_size: int, seed: int, epoch: int, group: int = 0
 ) -> tuple[Order, Weights]:
     """The rows of each batch of an epoch and their weights.
 
     The last batch is filled up with the first rows of the order, at weight zero.
     """
     steps = -(-rows // batch_size)
-    order = np.random.default_rng((*np.atleast_1d(seed).tolist(), epoch)).permutation(rows)
+    drawn_from = (seed, group, epoch) if group else (seed, epoch)
+    order = np.random.default_rng(drawn_from).permutation(rows)
     weights = np.ones(steps * batch_size, np.float32)
     weights[rows:] = 0
     shape = (steps, batch_size)
     return np.resize(order.astype(np.int32), shape), weights.reshape(shape)
-
-
-def _seed(seed: int, group: int) -> int | tuple[int, int]:
-    return seed if group == 0 else (seed, group)

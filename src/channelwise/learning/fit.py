@@ -165,25 +165,27 @@ class _Run(NamedTuple):
         pieces = self.plan.epoch(self.seed, log.epoch)
         while not log.over:
             for piece in pieces[log.pieces : -1]:
-                state, told = self._advance(state, piece, ())
-                log.hear(told, float(piece.weights.sum()), len(piece.order))
+                state = self._advance(state, piece, (), log)
                 if saves is not None and saves.is_due_within(log, len(piece.order)):
                     saves.save(state, log)
-            state, told = self._advance(state, pieces[-1], self.validation)
-            log.hear(told, float(pieces[-1].weights.sum()), len(pieces[-1].order))
+            state = self._advance(state, pieces[-1], self.validation, log)
             pieces = self.plan.epoch(self.seed, log.epoch + 1)
             log.close()
             if saves is not None and saves.is_due(log):
                 saves.save(state, log)
         return state
 
-    def _advance(self, state: State, piece: Piece, validation: tuple[Rows, ...]) -> Any:
+    def _advance(self, state: State, piece: Piece, validation: tuple[Rows, ...], log: Log) -> State:
         order, weights, seed, min_delta = everywhere(
             self.program.mesh,
             (piece.order, piece.weights, np.uint32(self.seed), np.float32(self.min_delta)),
         )
         data = self.groups[piece.group]
-        return advance(self.program, state, data, validation, order, weights, seed, min_delta)
+        state, told = advance(
+            self.program, state, data, validation, order, weights, seed, min_delta
+        )
+        log.hear(told, float(piece.weights.sum()), len(piece.order))
+        return state
 
     def fingerprint(self, state: State) -> dict[str, Any]:
         """What a checkpoint must share with this run for the run to go on from it."""

@@ -18,6 +18,8 @@ EVALUATION_ROWS = 8192
 """Most rows evaluated at once: enough to fill a machine."""
 EVALUATION_NUMBERS = 2**18
 """About as many numbers are evaluated at once, so that wide rows fit the memory."""
+LEAST_ROWS = 64
+"""Fewest rows evaluated at once, however wide."""
 _WIDENING = 64
 """How many numbers a token or a pixel becomes inside a model, roughly."""
 
@@ -255,7 +257,7 @@ def evaluation_rows(x: PyTree) -> int:
     numbers = sum(
         size * (1 if table else _WIDENING) for size, table in zip(sizes, tables, strict=True)
     )
-    return min(max(EVALUATION_NUMBERS // max(numbers, 1), _WIDENING), EVALUATION_ROWS)
+    return min(max(EVALUATION_NUMBERS // max(numbers, 1), LEAST_ROWS), EVALUATION_ROWS)
 
 
 def mean_loss(program: Program, params: PyTree, rest: PyTree, data: Rows) -> Float[Array, ""]:
